@@ -222,13 +222,15 @@ def backward(pose: Pose, u, v, y, # detector position from its centre (right, do
 
 
 def forward(pose: Pose, x, y, z, # canonical position, mm
-            depth: float):
-    "Detector position (u, v) in mm of canonical points: the inverse of `backward` at each point's depth."
+            depth: float, tolerance=1e-9): # mm
+    "Detector position (u, v) in mm of canonical points: the inverse of `backward` at each point's depth, by fixed-point iteration."
     x, y, z = (np.asarray(a, float) for a in (x, y, z))
     px, pz = x.copy(), z.copy()
-    for _ in range(30):
+    for _ in range(60):
         bx, bz = _displace(pose, px, y, pz)
-        px, pz = px + (x - bx), pz + (z - bz)
+        ex, ez = x - bx, z - bz
+        px, pz = px + ex, pz + ez
+        if max(np.abs(ex).max(initial=0), np.abs(ez).max(initial=0)) < tolerance: break
     px = px*math.cos(pose.rotation) + y*math.sin(pose.rotation)
     pz = pz + y*math.tan(pose.tilt)
     c, s = math.cos(pose.roll), math.sin(pose.roll)
@@ -237,7 +239,7 @@ def forward(pose: Pose, x, y, z, # canonical position, mm
     return (px + pose.shift[0])*m, (pz + pose.shift[1])*m
 
 # %% ../../nbs/core/phantom/anatomy.ipynb #db373869
-SLABS = 24
+SLABS = 20
 
 
 @lru_cache(maxsize=1)
@@ -264,25 +266,22 @@ class Projection:
         slabs, edges = _slabs()
         self.edges = edges
         self.y = self.anatomy.to_mm(np.stack([np.zeros(SLABS), (edges[:-1] + edges[1:] - 1)/2, np.zeros(SLABS)], 1))[:, 1]
-        half = pose.field/2
-        t = np.linspace(-half, half, self.NODES)
+        t = (np.linspace(0.5, self.base - 0.5, self.NODES)/self.base - 0.5)*pose.field # first to last pixel centre
         u, v = np.meshgrid(t, t, indexing="xy")
         x, z = backward(pose, u[None], v[None], self.y[:, None, None], self.depth)
-        nodes = torch.from_numpy(np.stack([x, z], 1).astype(np.float32))              # (S, 2, nodes, nodes), mm
-        # nodes lie on pixel borders, the grid on pixel centres
-        at = (torch.arange(self.base) + 0.5)/self.base*2 - 1
-        where = torch.stack(torch.meshgrid(at, at, indexing="xy"), -1)[None].expand(SLABS, -1, -1, -1)
-        self.mm = F.grid_sample(nodes, where, align_corners=True, mode="bilinear")     # (S, 2, base, base)
+        # in the normalised coordinates of grid_sample over the whole (Z, X) plane
+        normal = [m/(n*d/2) for m, n, d in ((x, self.anatomy.shape[2], self.anatomy.spacing[2]), (z, self.anatomy.shape[0], self.anatomy.spacing[0]))]
+        nodes = torch.from_numpy(np.stack(normal, 1).astype(np.float32))
+        self.grid = F.interpolate(nodes, size=(self.base, self.base), mode="bilinear", align_corners=True).permute(0, 2, 3, 1).contiguous() # (S, base, base, 2)
 
     def _sample(self, images, corner, slabs: slice, window=(slice(None), slice(None)), padding="border"):
         "Sample slab images (s, c, z, x), whose voxel (0, 0) lies at voxel `corner` of the anatomy, at the detector pixels of `window`; summed over slabs."
         import torch, torch.nn.functional as F
-        a = self.anatomy
-        mm = self.mm[slabs][:, :, window[0], window[1]]
-        n_z, n_x = images.shape[-2:]
-        ix = mm[:, 0]/a.spacing[2] + (a.shape[2] - 1)/2 - corner[1]
-        iz = mm[:, 1]/a.spacing[0] + (a.shape[0] - 1)/2 - corner[0]
-        grid = torch.stack([(2*ix + 1)/n_x - 1, (2*iz + 1)/n_z - 1], -1)
+        grid, (n_z, n_x), (N_z, N_x) = self.grid[slabs][:, window[0], window[1]], images.shape[-2:], (self.anatomy.shape[0], self.anatomy.shape[2])
+        if (n_z, n_x) != (N_z, N_x):
+            # centre of the part in voxels, measured from the centre of the plane
+            off_x, off_z = corner[1] + n_x/2 - N_x/2, corner[0] + n_z/2 - N_z/2
+            grid = grid*torch.tensor([N_x/n_x, N_z/n_z]) - torch.tensor([2*off_x/n_x, 2*off_z/n_z])
         return F.grid_sample(images, grid, align_corners=False, padding_mode=padding, mode="bilinear").sum(0)
 
     def _enlarge(self, image):
@@ -344,7 +343,7 @@ class Projection:
         "Rows and columns of the base grid that a box of voxels can reach in slabs s0 to s1."
         lo = self.anatomy.to_mm(np.array(corner) - 1.5); hi = self.anatomy.to_mm(np.array(corner) + np.array(shape) + 0.5)
         xs, ys, zs = np.meshgrid(np.linspace(lo[2], hi[2], 4), self.y[s0:s1], np.linspace(lo[0], hi[0], 4))
-        u, v = forward(self.pose, xs.ravel(), ys.ravel(), zs.ravel(), self.depth)
+        u, v = forward(self.pose, xs.ravel(), ys.ravel(), zs.ravel(), self.depth, tolerance=0.05)
         px = self.pose.field/self.base
         def span(t): return slice(int(np.clip(np.floor((t.min() + self.pose.field/2)/px) - 3, 0, self.base)), int(np.clip(np.ceil((t.max() + self.pose.field/2)/px) + 3, 0, self.base)))
         return span(v), span(u)
