@@ -201,7 +201,7 @@ def query_rows(parts: BlockParts,
     if not return_attention:
         attended = F.scaled_dot_product_attention(query, key, value, scale=parts.scale)
         return _close_block(parts, q, _merge(attended))
-    attention = (query @ key.transpose(-1, -2)*parts.scale).softmax(-1, dtype=torch.float32)
+    attention = (query @ key.transpose(-1, -2)*parts.scale).softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32))
     return _close_block(parts, q, _merge(attention.to(value.dtype) @ value)), attention
 
 # %% ../../nbs/core/experts/core.ipynb #6d5b4a20
@@ -216,7 +216,7 @@ def query_rows_absorbed(parts: BlockParts,
     w_k, w_v = (parts.weights[i].unflatten(0, (parts.heads, -1)) for i in (1, 2))     # (heads, head_dim, D)
     folded = (query*parts.scale @ w_k).flatten(1, 2)                                  # (B, heads*Q, D)
     scores = torch.cat([folded @ tokens.transpose(1, 2), folded @ rows.transpose(1, 2)], dim=-1)
-    attention = scores.softmax(-1, dtype=torch.float32)                               # (B, heads*Q, L+Q)
+    attention = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))                               # (B, heads*Q, L+Q)
     on_tokens, on_rows = attention.to(rows.dtype).split([h.shape[1], q.shape[1]], dim=-1)
     mixed = (on_tokens @ tokens + on_rows @ rows).unflatten(1, (parts.heads, -1))     # (B, heads, Q, D)
     attended = mixed @ w_v.transpose(-1, -2)                                          # (B, heads, Q, head_dim)
@@ -406,9 +406,7 @@ class Family:
 
 FAMILIES: dict[str, Family] = {}
 
-_modules = {"clip": "clip", "open_clip": "openclip", "open_clip_timm": "openclip", "siglip": "siglip", "siglip2": "siglip",
-            "siglip2_naflex": "siglip", "blip2": "generative", "llava": "generative", "gemma3": "generative", "internvl": "generative",
-            "qwen2_5_vl": "qwen", "qwen3_vl": "qwen", "dinov2": "dino", "timm_cnn": "cnn"}
+_modules = {"clip": "clip", "open_clip": "openclip", "siglip": "clip", "timm_cnn": "cnn"}
 
 
 def register(name: str, tiny: Callable, from_folder=None, model_types=(), note="") -> Family:
