@@ -18,12 +18,14 @@ from torch import Tensor
 
 from . import views as views_module
 from .basics import InputError, atomic_dir, cache_dir, code_fingerprint, did_you_mean, fingerprint, progress, require_space, write_json
+from .compat import keep_freed_memory
 from .data.manifest import Manifest
 from .data.radiograph import read_radiograph
 from .experts.core import Expert
 from .views import Views, token_energy, view_boxes
 
 # %% ../nbs/core/cache.ipynb #12fa9bdd
+keep_freed_memory()
 POLICIES = ("pooled", "prefix", "frozen-stream", "none")
 
 
@@ -31,7 +33,7 @@ POLICIES = ("pooled", "prefix", "frozen-stream", "none")
 def extract(expert: Expert, start: int, # T1
             pixels: list,               # (C, H, W) images
             boxes: list,                # (N, 4) native pixels for each
-            batch=64,                   # views in one pass of the tower
+            batch=32,                   # views in one pass of the tower
            ) -> tuple[Tensor, Tensor]:  # pooled (B, N, E) and states (T2, B, N, L, D), in the expert's dtype
     "The frozen stream of all views of some images."
     with ThreadPoolExecutor(_threads()) as pool: inputs = list(pool.map(expert.preprocess, pixels, boxes))

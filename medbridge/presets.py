@@ -29,7 +29,7 @@ PHANTOM = ("phantom-mimic", "phantom-chexpert", "phantom-nih", "phantom-rsna", "
 EMBEDDED = ("lite0-imagenet", "tinyclip-scenes", "tinysiglip-radio")
 
 PRESETS = {p.name: p for p in (
-    Preset("smoke", PHANTOM, EMBEDDED, n_images=400, size=512, seeds=(0,), n_views=5, n_queries=4, epochs=15, resamples=1000),
+    Preset("smoke", PHANTOM, EMBEDDED, n_images=320, size=512, seeds=(0,), n_views=5, n_queries=4, epochs=12, resamples=1000),
     Preset("embedded", PHANTOM, EMBEDDED, n_images=2000, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=30, resamples=2000),
     Preset("paper", ("mimic-cxr-jpg", "chexpert-plus", "nih", "rsna", "covidx"),
            ("openai/clip-vit-large-patch14", "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224", "google/medsiglip-448"),

@@ -9,7 +9,7 @@ __all__ = []
 "Frozen vision encoders behind one contract."
 from importlib import import_module as _import_module
 
-_public = {"load": "load", "available": "load", "EMBEDDED": "load", "Expert": "core", "ViewTransform": "core", "tiny": "core", "family_names": "core", "check_contract": "suite"}
+_public = {"load": "loading", "available": "loading", "EMBEDDED": "loading", "Expert": "core", "ViewTransform": "core", "tiny": "core", "family_names": "core", "check_contract": "suite"}
 
 
 def __getattr__(name):

@@ -29,6 +29,7 @@ class CNNExpert(Expert):
         with torch.no_grad(): self_grid = self._run(model, stage, torch.zeros(1, 3, *view.size)).shape[-2:]
         super().__init__(name, model, view, config, depth=len(blocks), width=width, embed_dim=model.num_features, patch_size=view.size[0]//self_grid[0], grid=tuple(self_grid), card=card)
         self.stage = stage
+        self.model.to(memory_format=torch.channels_last)
         self.register_buffer("eye", torch.eye(width), persistent=False)
 
     @staticmethod
@@ -38,7 +39,7 @@ class CNNExpert(Expert):
         return model.blocks[stage][0](x)
 
     def _map(self, h: Tensor) -> Tensor: return h.transpose(1, 2).unflatten(2, self.grid)
-    def embed(self, x: Tensor) -> Tensor: return self._run(self.model, self.stage, x).flatten(2).transpose(1, 2)
+    def embed(self, x: Tensor) -> Tensor: return self._run(self.model, self.stage, x.contiguous(memory_format=torch.channels_last)).flatten(2).transpose(1, 2)
     def run_block(self, h: Tensor, t: int) -> Tensor: return self.model.blocks[self.stage][t](self._map(h)).flatten(2).transpose(1, 2)
 
     def finish(self, h: Tensor) -> Tensor:

@@ -41,11 +41,11 @@ class Site:
 
 
 SITES = {s.name: s for s in (
-    Site("phantom-mimic", 1, 85, 0.55, 6e4, 0.28, 1.00, 3.0, 0.00, (345, 385), 0.10, "AP", 0.75, 1050, 0.40, 8, "MONOCHROME2", ".jpg", "ignore"),
-    Site("phantom-chexpert", 2, 100, 0.35, 1.2e5, 0.22, 1.15, 4.0, 0.25, (335, 375), 0.15, "L", 0.45, 1150, 0.40, 8, "MONOCHROME2", ".jpg", "ignore"),
-    Site("phantom-nih", 3, 118, 0.28, 1.5e5, 0.40, 0.85, 0.0, 0.00, (330, 365), 0.35, "R", 0.30, 1150, 0.40, 8, "MONOCHROME2", ".png", "zeros"),
-    Site("phantom-rsna", 4, 112, 0.30, 9e4, 0.30, 1.00, 2.0, 0.45, (340, 370), 0.20, "PORT", 0.40, 1100, 0.40, 12, "MONOCHROME1", ".dcm", "zeros"),
-    Site("phantom-covidx", 5, 75, 0.70, 3e4, 0.55, 1.30, 5.0, 0.00, (325, 410), 0.30, "", 0.55, 1000, 0.40, 8, "MONOCHROME2", ".png", "zeros"),
+    Site("phantom-mimic", 1, 85, 0.55, 6e4, 0.28, 1.00, 3.0, 0.00, (345, 385), 0.10, "AP", 0.75, 1050, 0.47, 8, "MONOCHROME2", ".jpg", "ignore"),
+    Site("phantom-chexpert", 2, 100, 0.35, 1.2e5, 0.22, 1.15, 4.0, 0.25, (335, 375), 0.15, "L", 0.45, 1150, 0.47, 8, "MONOCHROME2", ".jpg", "ignore"),
+    Site("phantom-nih", 3, 118, 0.28, 1.5e5, 0.40, 0.85, 0.0, 0.00, (330, 365), 0.35, "R", 0.30, 1150, 0.47, 8, "MONOCHROME2", ".png", "zeros"),
+    Site("phantom-rsna", 4, 112, 0.30, 9e4, 0.30, 1.00, 2.0, 0.45, (340, 370), 0.20, "PORT", 0.40, 1100, 0.47, 12, "MONOCHROME1", ".dcm", "zeros"),
+    Site("phantom-covidx", 5, 75, 0.70, 3e4, 0.55, 1.30, 5.0, 0.00, (325, 410), 0.30, "", 0.55, 1000, 0.47, 8, "MONOCHROME2", ".png", "zeros"),
     Site("phantom-radio", 6, 95, 0.40, 1e5, 0.30, 1.00, 2.5, 0.15, (335, 385), 0.15, "L", 0.40, 1150, 0.50, 8, "MONOCHROME2", ".png", "zeros"),
 )}
 
