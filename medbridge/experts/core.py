@@ -406,8 +406,8 @@ class Family:
 
 FAMILIES: dict[str, Family] = {}
 
-_modules = {"clip": "clip", "open_clip": "openclip", "siglip": "clip", "blip2": "generative", "llava": "generative", "gemma3": "generative",
-            "internvl": "generative", "dinov2": "generative", "timm_cnn": "cnn"}
+_modules = {"clip": "clip", "open_clip": "openclip", "open_clip_timm": "openclip", "siglip": "clip", "blip2": "generative", "llava": "generative", "gemma3": "generative",
+            "internvl": "generative", "qwen2_5_vl": "qwen", "dinov2": "generative", "timm_cnn": "cnn"}
 
 
 def register(name: str, tiny: Callable, from_folder=None, model_types=(), note="") -> Family:
