@@ -83,6 +83,10 @@ def wheel(folder):
             "from medbridge import MedBridge, experts; e = experts.load('lite0-imagenet'); print(medbridge.__file__, e.depth)")
     ok, output, seconds = run(python, "-c", code, cwd=folder)
     record("the installed package is imported outside the checkout", ok and str(ROOT) not in output, output, seconds)
+    code = "from medbridge import phantom; from medbridge.data.radiograph import write_image; write_image('radiograph.png', phantom.render('phantom-nih', 7, 1, size=256).pixels)"
+    ok, output, seconds = run(python, "-c", code, cwd=folder, MEDBRIDGE_CACHE=str(Path(folder)/"cache"))
+    if ok: ok, output, seconds = run(python, "-m", "medbridge", "predict", "radiograph.png", "--format", "csv", cwd=folder)
+    record("the installed package predicts for an image", ok and "route: lite0-imagenet" in output and "Effusion" in output, output, seconds)
     ok, output, seconds = run(python, "-m", "medbridge", "--help", cwd=folder)
     record("python -m medbridge --help", ok and "predict" in output, output, seconds)
 

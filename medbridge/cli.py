@@ -14,7 +14,7 @@ from .basics import InputError
 # %% ../nbs/core/cli.ipynb #a4d84cad
 def _reproduce(args):
     from medbridge.reproduce import reproduce
-    ran = reproduce(args.preset, only=args.only, figures=args.figures)
+    ran = reproduce(args.preset, only=args.only, figures=args.figures, workers=args.workers)
     print(f"{sum(ran.values())} of {len(ran)} jobs ran, the others were unchanged; figures are in {args.figures or 'figures'}/{args.preset}")
 
 
@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("preset", nargs="?", default="smoke", help="smoke, embedded or paper (default: smoke)")
     c.add_argument("--only", help="run only the jobs whose name starts with this, and what they read")
     c.add_argument("--figures", help="folder for the figures (default: figures of the checkout)")
+    c.add_argument("--workers", type=int, help="notebooks at a time; cores are shared between them (default: 2)")
     c.set_defaults(run=_reproduce)
 
     c = commands.add_parser("predict", help="label probabilities and routing weights for radiographs")

@@ -6,8 +6,10 @@
 __all__ = ['Job', 'jobs', 'project_root', 'reproduce', 'write_gallery']
 
 # %% ../nbs/core/reproduce.ipynb #ff7cdf33
-import json, sys, time
+import json, os, sys, time
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ def reproduce(preset="smoke",             # how much: smoke, embedded or paper
               only: str|None = None,      # run only jobs whose name starts with this, and what they read
               root: Path|None = None,     # checkout
               figures: str|None = None,   # where figures go (default: `figures` of the checkout)
+              workers: int|None = None,   # notebooks at a time, cores shared between them; default: 2 (a GPU is not shared: 1)
               say=print,                  # receives a line for each job
              ) -> dict[str, bool]:
     "Run the batch; returns for each job whether it ran (False: it was there). Finished artefacts are never lost."
@@ -58,20 +61,42 @@ def reproduce(preset="smoke",             # how much: smoke, embedded or paper
     runs, figures = root/"runs"/preset, Path(figures or root/"figures").resolve()/preset
     todo, ran, started = jobs(chosen), {}, time.time()
     if only: todo = _needed(todo, only)
-    with artefacts.exclusive(runs):
-        for i, job in enumerate(todo):
-            notebook = root/"nbs/experiments"/f"{job.notebook}.ipynb"
-            known = artefacts.notebook_parameters(notebook)
-            extra = {k: v for k, v in dict(runs=str(runs), figures=str(figures)).items() if k in known}
-            inputs = {name: json.loads((runs/name/artefacts.MANIFEST).read_text())["files"].get("metrics.csv") for name in job.reads}
-            begun = time.time()
-            # a figure notebook's products lie in figures/, outside its artefact: they belong to what must be there
-            gone = _figures_missing(runs/job.name, figures)
-            ran[job.name] = artefacts.run_notebook(notebook, runs/job.name, {**job.parameters, **extra}, inputs=inputs, force=gone)
-            left = (time.time() - started) / (i + 1) * (len(todo) - i - 1)
-            say(f"[{i+1}/{len(todo)}] {job.name}: " + (f"{time.time() - begun:.0f} s" if ran[job.name] else "unchanged") + f", about {left:.0f} s left")
+    workers = max(1, min(workers or os.cpu_count() or 1, 2 if workers is None else workers, len(todo)))
+    with artefacts.exclusive(runs), _pool(workers) as pool:
+        waiting, running = list(todo), {}
+        while waiting or running:
+            for job in [j for j in waiting if not any(r in {w.name for w in waiting} | {w.name for w in running.values()} for r in j.reads)]:
+                if len(running) == workers: break
+                waiting.remove(job)
+                running[pool.submit(_run_job, job, str(root), str(runs), str(figures))] = job
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                job = running.pop(future)
+                ran[job.name], seconds = future.result()
+                left = (time.time() - started)/len(ran)*(len(todo) - len(ran))
+                say(f"[{len(ran)}/{len(todo)}] {job.name}: " + (f"{seconds:.0f} s" if ran[job.name] else "unchanged") + f", about {left:.0f} s left")
     write_gallery(figures.parent)
     return ran
+
+
+def _run_job(job: Job, root: str, runs: str, figures: str) -> tuple[bool, float]:
+    "Run one job's notebook; whether it ran, and its seconds."
+    runs, begun = Path(runs), time.time()
+    notebook = Path(root)/"nbs/experiments"/f"{job.notebook}.ipynb"
+    known = artefacts.notebook_parameters(notebook)
+    extra = {k: v for k, v in dict(runs=str(runs), figures=figures).items() if k in known}
+    inputs = {name: json.loads((runs/name/artefacts.MANIFEST).read_text())["files"].get("metrics.csv") for name in job.reads}
+    # a figure notebook's products lie in figures/, outside its artefact: they belong to what must be there
+    return artefacts.run_notebook(notebook, runs/job.name, {**job.parameters, **extra}, inputs=inputs, force=_figures_missing(runs/job.name, Path(figures))), time.time() - begun
+
+
+def _share(threads: int) -> None:
+    for name in ("OMP_NUM_THREADS", "MEDBRIDGE_WORKERS"): os.environ[name] = str(threads)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    "Processes that start notebooks, each with its share of the cores. Fresh ones: a process that has touched CUDA must not be forked."
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_share, initargs=(max(1, (os.cpu_count() or 1)//workers),))
 
 
 def _needed(batch: list[Job], only: str) -> list[Job]:

@@ -252,7 +252,7 @@ def load(site: str,    # phantom-mimic, phantom-chexpert, phantom-nih, phantom-r
 def _render_all(jobs: list, workers: int|None, desc: str) -> None:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
-    workers = min(workers or os.cpu_count() or 1, max(1, len(jobs)//8))
+    workers = min(workers or int(os.environ.get("MEDBRIDGE_WORKERS", 0)) or os.cpu_count() or 1, max(1, len(jobs)//8))
     if workers <= 1:
         for job in progress(jobs, desc): _write_one(*job)
         return
