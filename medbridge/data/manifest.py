@@ -80,7 +80,7 @@ def _split(self: Manifest, name: str) -> Manifest:
     "Rows of one split: train, val, test."
     known = [s for s in pd.unique(self.table.split) if isinstance(s, str)]
     if name not in known:
-        if not known: raise InputError(f"Data set '{self.name}' has no splits.", remedy="`splits.make_split(manifest)` makes one by patient.")
+        if not known: raise InputError(f"Data set '{self.name}' has no splits.", remedy="add a column `split` with train, val and test, all images of a patient in one of them.")
         raise did_you_mean(name, known, "split")
     return self.subset((self.table.split == name).to_numpy())
 
@@ -166,7 +166,7 @@ def _problems(self: Manifest,
     add(_duplicate_paths(t), lambda r: f"The path {show(t.path[r])} is listed twice (first in row {where[t.path[r]]}).", "keep one of the rows.")
     add(np.flatnonzero(t.patient_id.isna()), lambda r: "The patient_id is blank.", "give every image a patient, so that no patient lands in two splits; if there is one image per patient use the file name.")
     add(np.flatnonzero(t.split.notna() & ~t.split.isin(SPLITS)), lambda r: f"The split {t.split[r]!r} is not known.", f"use {', '.join(SPLITS)}, or leave it blank.")
-    add(_two_splits(t), lambda r: f"The patient {show(t.patient_id[r])} is in two splits (here '{t.split[r]}').", "put all images of a patient into one split; `splits.make_split` does so.")
+    add(_two_splits(t), lambda r: f"The patient {show(t.patient_id[r])} is in two splits (here '{t.split[r]}').", "put all images of a patient into one split.")
     for l, rows in _bad_labels(t, self.labels).items():
         add(rows, lambda r: f"The value {_plain(t[l][r])!r} of label '{l}' is not one of 1, 0, -1, blank.", "recode it: 1 present, 0 absent, -1 uncertain, blank not mentioned.")
     if files and len(t):
