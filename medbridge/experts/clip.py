@@ -45,10 +45,14 @@ def read_config(folder: Path) -> dict:
 
 def from_pretrained(cls, folder: Path, **options):
     "A model from a local folder, safetensors only; `InputError` for a missing or damaged file."
+    from transformers.utils import logging
+    shown = logging.is_progress_bar_enabled(); logging.disable_progress_bar() # a bar for a local file is noise in a notebook
     try: return cls.from_pretrained(folder, local_files_only=True, use_safetensors=True, **options).eval()
     except Exception as error:
         what = " ".join(str(error).split())[:200]
         raise InputError(f"The model cannot be read: {what}", folder, remedy="the folder needs config.json and complete .safetensors weights; fetch it again.") from error
+    finally:
+        if shown: logging.enable_progress_bar()
 
 
 def _tokenizer(folder: Path, length: int, fixed: bool):
