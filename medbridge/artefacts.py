@@ -7,8 +7,8 @@ __all__ = ['FILES', 'MANIFEST', 'git_commit', 'peak_memory', 'Run', 'seal', 'pro
            'check_parameters', 'notebook_key', 'assets_fingerprint', 'NotebookFailed', 'run_notebook', 'exclusive']
 
 # %% ../nbs/core/artefacts.ipynb #0a9dcea6
-import ast, contextlib, importlib.util, json, os, platform, resource, shutil, socket, subprocess, sys, time
-from dataclasses import dataclass, field
+import ast, contextlib, json, os, platform, resource, shutil, subprocess, sys, time
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any

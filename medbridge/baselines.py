@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from .evaluate import auroc, macro
+from .evaluate import macro
 
 # %% ../nbs/core/baselines.ipynb #586fc5a9
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0) # inverse regularisation C, searched on the validation split
@@ -61,6 +61,6 @@ def header_features(manifest) -> np.ndarray: # (n, 3)
     return np.stack([(t["view"] == "AP").to_numpy(float), (t.sex == "F").to_numpy(float), np.nan_to_num(age, nan=float(np.nanmean(age)) if np.isfinite(age).any() else 50.0)/50], 1)
 
 
-def shuffled(y: np.ndarray, patients, seed=0) -> np.ndarray:
+def shuffled(y: np.ndarray, seed=0) -> np.ndarray:
     "Targets with rows permuted: labels keep their co-occurrence and lose the image."
     return y[np.random.default_rng(seed).permutation(len(y))]

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import views as views_module
 from .basics import InputError, atomic_dir, cache_dir, code_fingerprint, did_you_mean, fingerprint, progress, require_space, write_json
 from .compat import keep_freed_memory
 from .data.manifest import Manifest

@@ -6,7 +6,7 @@
 __all__ = ['predictions', 'parser', 'main']
 
 # %% ../nbs/core/cli.ipynb #7524472e
-import argparse, json, sys
+import argparse, sys
 from pathlib import Path
 
 from .basics import InputError
@@ -19,14 +19,15 @@ def _reproduce(args):
 
 
 def _predict(args):
-    from medbridge.basics import did_you_mean
     missing = [f for f in args.images if not Path(f).is_file()]
     if missing: raise InputError("There is no such image.", missing[0], remedy="check the path.")
     from medbridge.model import MedBridge
-    table = predictions(MedBridge.from_pretrained(args.model), args.images)
+    model = MedBridge.from_pretrained(args.model)
+    table = predictions(model, args.images)
     if args.format == "csv": print(table.to_csv(index=False), end="")
     elif args.format == "json": print(table.to_json(orient="records", indent=1))
     else: print(table.to_string(index=False, float_format="{:.3f}".format))
+    if model.facts.get("stand_in"): print("This model was trained on simulated radiographs only: its answers for real ones mean nothing.", file=sys.stderr)
     print("Research software; not for clinical use.", file=sys.stderr)
 
 
@@ -67,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("preset", nargs="?", default="smoke", help="smoke, embedded or paper (default: smoke)")
     c.add_argument("--only", help="run only the jobs whose name starts with this, and what they read")
     c.add_argument("--figures", help="folder for the figures (default: figures of the checkout)")
-    c.add_argument("--workers", type=int, help="notebooks at a time; cores are shared between them (default: 2)")
+    c.add_argument("--workers", type=int, default=2, help="notebooks at a time; cores are shared between them (default: 2)")
     c.set_defaults(run=_reproduce)
 
     c = commands.add_parser("predict", help="label probabilities and routing weights for radiographs")

@@ -58,12 +58,10 @@ def macro(targets: np.ndarray, scores: np.ndarray, # (n, Y)
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 # %% ../nbs/core/evaluate.ipynb #f0f7f3ec
-def patient_weights(patients, resamples=1000, seed=0) -> np.ndarray: # (R, n): how often each image is drawn
-    "Bootstrap counts: patients are drawn with replacement, all their images with them."
+def patient_weights(patients, resamples=1000, seed=0) -> np.ndarray: # (R, n) positive
+    "Weights of the Bayesian bootstrap: one exponential draw for each patient, shared by all their images."
     ids = pd.factorize(np.asarray(patients))[0]
-    m = ids.max() + 1
-    counts = np.random.default_rng(seed).multinomial(m, np.full(m, 1/m), size=resamples)
-    return counts[:, ids].astype(np.float64)
+    return np.random.default_rng(seed).exponential(size=(resamples, ids.max() + 1))[:, ids]
 
 
 def interval(values: np.ndarray, level=0.95) -> tuple[float, float]:
@@ -73,7 +71,7 @@ def interval(values: np.ndarray, level=0.95) -> tuple[float, float]:
 
 
 def evaluate(targets: np.ndarray,           # (n, Y) 1, 0, NaN (not observed)
-             scores: dict[str, np.ndarray], # method -> (n, Y) logits or probabilities
+             scores: dict[str, np.ndarray], # method -> (n, Y) logits or probabilities; (P, n, Y): P draws of a randomised method, whose spread the interval covers
              labels: list[str],
              patients=None,                 # (n,) for the bootstrap; None: every image its own
              resamples=1000,
@@ -88,26 +86,30 @@ def evaluate(targets: np.ndarray,           # (n, Y) 1, 0, NaN (not observed)
     counts = [(int((targets[:, j] == 1).sum()), int((targets[:, j] == 0).sum())) for j in range(len(labels))]
     defined = [j for j, (p, n) in enumerate(counts) if p and n]
     for method, s in scores.items():
-        _check(targets, s)
+        draws = np.asarray(s, float)[None] if np.ndim(s) == 2 else np.asarray(s, float)
+        for d in draws: _check(targets, d)
+        mean = lambda f: float(np.mean([f(d) for d in draws]))
         boot = {}
         for j in defined:
             seen = ~np.isnan(targets[:, j])
-            boot[j] = weighted_auroc(targets[seen, j], np.asarray(s, float)[seen, j], weights[:, seen])
+            boot[j] = np.empty(resamples)
+            for p, d in enumerate(draws): boot[j][p::len(draws)] = weighted_auroc(targets[seen, j], d[seen, j], weights[p::len(draws)][:, seen])
             low, high = interval(boot[j])
-            rows.append(dict(method=method, label=labels[j], metric="auroc", value=auroc(targets[:, j], s[:, j]), low=low, high=high, n_pos=counts[j][0], n_neg=counts[j][1]))
-            rows.append(dict(method=method, label=labels[j], metric="auprc", value=auprc(targets[:, j], s[:, j]), low=np.nan, high=np.nan, n_pos=counts[j][0], n_neg=counts[j][1]))
+            rows.append(dict(method=method, label=labels[j], metric="auroc", value=mean(lambda d: auroc(targets[:, j], d[:, j])), low=low, high=high, n_pos=counts[j][0], n_neg=counts[j][1]))
+            rows.append(dict(method=method, label=labels[j], metric="auprc", value=mean(lambda d: auprc(targets[:, j], d[:, j])), low=np.nan, high=np.nan, n_pos=counts[j][0], n_neg=counts[j][1]))
         for j in range(len(labels)):
             if j not in defined:
                 rows += [dict(method=method, label=labels[j], metric=m, value=np.nan, low=np.nan, high=np.nan, n_pos=counts[j][0], n_neg=counts[j][1]) for m in ("auroc", "auprc")]
         if defined:
-            with np.errstate(all="ignore"): macros[method] = np.nanmean(np.stack([boot[j] for j in defined]), 0)
+            macros[method] = np.mean([boot[j] for j in defined], 0)
             low, high = interval(macros[method])
-            rows.append(dict(method=method, label="macro", metric="auroc", value=macro(targets, np.asarray(s)), low=low, high=high, n_pos=len(defined), n_neg=len(labels) - len(defined)))
-            rows.append(dict(method=method, label="macro", metric="auprc", value=macro(targets, np.asarray(s), auprc), low=np.nan, high=np.nan, n_pos=len(defined), n_neg=len(labels) - len(defined)))
+            rows.append(dict(method=method, label="macro", metric="auroc", value=mean(lambda d: macro(targets, d)), low=low, high=high, n_pos=len(defined), n_neg=len(labels) - len(defined)))
+            rows.append(dict(method=method, label="macro", metric="auprc", value=mean(lambda d: macro(targets, d, auprc)), low=np.nan, high=np.nan, n_pos=len(defined), n_neg=len(labels) - len(defined)))
+    point = {r["method"]: r["value"] for r in rows if r["label"] == "macro" and r["metric"] == "auroc"}
     if reference in macros:
         for method in macros:
             if method == reference: continue
             low, high = interval(macros[reference] - macros[method])
-            value = macro(targets, np.asarray(scores[reference])) - macro(targets, np.asarray(scores[method]))
+            value = point[reference] - point[method]
             rows.append(dict(method=method, label="macro", metric="auroc_difference", value=value, low=low, high=high, n_pos=len(defined), n_neg=len(labels) - len(defined)))
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ __all__ = ['Config', 'Scorer', 'Output', 'Bridge', 'loss_function', 'Prediction'
 
 # %% ../nbs/core/model.ipynb #f585e236
 import json, math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np

@@ -6,7 +6,7 @@
 __all__ = ['PHANTOM', 'EMBEDDED', 'PRESETS', 'Preset', 'preset', 'require']
 
 # %% ../nbs/core/presets.ipynb #aa245945
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from .basics import InputError, did_you_mean
 

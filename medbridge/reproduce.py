@@ -6,7 +6,7 @@
 __all__ = ['Job', 'jobs', 'project_root', 'reproduce', 'write_gallery']
 
 # %% ../nbs/core/reproduce.ipynb #ff7cdf33
-import json, os, sys, time
+import json, os, time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -51,7 +51,7 @@ def reproduce(preset="smoke",             # how much: smoke, embedded or paper
               only: str|None = None,      # run only jobs whose name starts with this, and what they read
               root: Path|None = None,     # checkout
               figures: str|None = None,   # where figures go (default: `figures` of the checkout)
-              workers: int|None = None,   # notebooks at a time, cores shared between them; default: 2 (a GPU is not shared: 1)
+              workers=2,                  # notebooks at a time; they share the cores. Where one GPU computes, 1
               say=print,                  # receives a line for each job
              ) -> dict[str, bool]:
     "Run the batch; returns for each job whether it ran (False: it was there). Finished artefacts are never lost."
@@ -61,7 +61,7 @@ def reproduce(preset="smoke",             # how much: smoke, embedded or paper
     runs, figures = root/"runs"/preset, Path(figures or root/"figures").resolve()/preset
     todo, ran, started = jobs(chosen), {}, time.time()
     if only: todo = _needed(todo, only)
-    workers = max(1, min(workers or os.cpu_count() or 1, 2 if workers is None else workers, len(todo)))
+    if workers < 1: raise InputError(f"{workers} notebooks at a time.", remedy="ask for at least one.")
     with artefacts.exclusive(runs), _pool(workers) as pool:
         waiting, running = list(todo), {}
         while waiting or running:

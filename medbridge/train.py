@@ -16,8 +16,8 @@ from torch import Tensor
 
 from .basics import InputError, atomic_path, fingerprint, progress
 from .data.manifest import Manifest
-from .evaluate import auroc, macro
-from .model import Config, MedBridge, loss_function
+from .evaluate import macro
+from .model import MedBridge, loss_function
 
 # %% ../nbs/core/train.ipynb #75e9a0f2
 def _positive_weight(targets: np.ndarray) -> Tensor:
@@ -83,7 +83,7 @@ def fit(model: MedBridge,
         stores: tuple|None = None,      # feature stores of train and val, with row numbers: ((store, rows), (store, rows))
         precision="auto",               # auto: bf16 on a GPU that has it; no, bf16
         stop_after: int|None = None,    # stop in this epoch, as a killed run would (for tests)
-       ) -> pd.DataFrame:               # epoch, loss, balance, val_macro_auroc, seconds per epoch are not kept: tables must not differ between runs
+       ) -> pd.DataFrame:               # epoch, loss, balance, val_macro_auroc; no seconds, for tables must not differ between runs
     "Train a model; it keeps the weights of its best epoch. Raises `InputError` for a label table without any observed label."
     from accelerate import Accelerator
     c = model.config

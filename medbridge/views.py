@@ -95,10 +95,6 @@ def token_energy(expert, # an Expert
                  pixels, # (C, H, W) float in [0, 1]
                 ) -> np.ndarray: # (rows, columns) over the expert's whole-image view
     "Distance of each patch token of the whole-image view from their mean."
-    h = expert.tokens(expert.preprocess(pixels))[:, expert.n_prefix:]
-    return expert.patch_map((h - h.mean(1, keepdim=True)).norm(dim=-1)[0] if expert.n_prefix == 0 else _pad((h - h.mean(1, keepdim=True)).norm(dim=-1)[0], expert.n_prefix)).float().numpy()
-
-
-def _pad(values, n):
-    import torch
-    return torch.cat([values.new_zeros(n), values])
+    h = expert.tokens(expert.preprocess(pixels))[0]
+    patches = h[expert.n_prefix:]
+    return expert.patch_map((h - patches.mean(0)).norm(dim=-1)).float().numpy()

@@ -14,8 +14,8 @@ from typing import Callable
 import numpy as np
 import pandas as pd
 
-from ..basics import InputError, atomic_path, did_you_mean
-from .labels import CHEXPERT14, NIH14, RSNA1
+from ..basics import InputError, did_you_mean
+from .labels import NIH14, RSNA1
 from .manifest import COLUMNS, Manifest
 
 # %% ../../nbs/core/data/datasets.ipynb #8115758b
@@ -103,7 +103,7 @@ class DataSet:
 
 
 SETS = {d.name: d for d in (
-    DataSet("nih", "nih-chestxray14", "CC0-like, attribution", "https://nihcc.app.box.com/v/ChestXray-NIHCC", ("Data_Entry_2017_v2020.csv", "train_val_list.txt", "test_list.txt"), nih, 112120),
+    DataSet("nih", "nih-chestxray14", "no restriction, attribution asked", "https://nihcc.app.box.com/v/ChestXray-NIHCC", ("Data_Entry_2017_v2020.csv", "train_val_list.txt", "test_list.txt"), nih, 112120),
     DataSet("rsna", "rsna-pneumonia", "competition terms", "https://www.kaggle.com/c/rsna-pneumonia-detection-challenge", ("stage_2_train_labels.csv", "stage_2_train_images"), rsna, 26684),
     DataSet("mimic-cxr-jpg", "mimic-cxr-jpg", "PhysioNet credentialed", "https://physionet.org/content/mimic-cxr-jpg/", ("mimic-cxr-2.0.0-chexpert.csv.gz", "mimic-cxr-2.0.0-split.csv.gz", "mimic-cxr-2.0.0-metadata.csv.gz", "files"), None, 377110, True),
     DataSet("chexpert-plus", "chexpert-plus", "Stanford AIMI agreement", "https://aimi.stanford.edu/datasets/chexpert-plus", ("df_chexpert_plus_240401.csv",), None, 223228, True),

@@ -6,11 +6,7 @@
 __all__ = ['NIH14', 'CHEXPERT14', 'CHEXPERT5', 'RSNA1', 'COVIDX1', 'ODIR8', 'UNCERTAIN', 'BLANK', 'apply_policy']
 
 # %% ../../nbs/core/data/labels.ipynb #c5e0dfe0
-import re
-from typing import Iterable
-
 import numpy as np
-import pandas as pd
 
 from ..basics import InputError, did_you_mean
 

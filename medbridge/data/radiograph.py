@@ -7,11 +7,10 @@ __all__ = ['MAX_PIXELS', 'Radiograph', 'to_pil', 'sniff', 'dicom_facts', 'age_ye
            'voi_choices', 'read_radiograph', 'write_image', 'write_dicom']
 
 # %% ../../nbs/core/data/radiograph.ipynb #a6e991d8
-import io, math, os, warnings
-from concurrent.futures import ThreadPoolExecutor
+import io, warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -345,7 +344,7 @@ def read_radiograph(path: str|Path|bytes,          # file (or its bytes): DICOM,
             image = _read_dicom(source, name, kind, frame, voi, scale, max_pixels) if kind in ("dicom", "unknown") else _read_raster(source, kind, max_pixels)
     except (InputError, KeyboardInterrupt, SystemExit): raise
     except BaseException as error: # decoders raise whatever their damaged input leads them to; a panic of the Rust one is no `Exception`
-        what = " ".join(str(error).split())[:200] or type(error).__name__
+        what = " ".join(str(error).replace(str(name), Path(name).name).split())[:200] or type(error).__name__ # the file is named once, at the end
         raise InputError(f"The {kind} file cannot be decoded: {what}", name, remedy="the file is damaged, incomplete or of an unsupported kind; fetch it again or leave it out.") from error
     if 0 in image.pixels.shape or not np.isfinite(image.pixels).all(): raise InputError("The image has no pixels, or pixels that are not numbers.", name, remedy="fetch the file again or leave it out.")
     return image
@@ -374,7 +373,6 @@ def write_dicom(path: str|Path,          # file to write
                 **facts,                 # further elements by keyword: PatientID, ViewPosition, PatientSex, PixelSpacing, ...
                ) -> None:
     "Write a Digital X-Ray DICOM file (explicit little endian), atomically; identifiers are derived from the name, so that it is deterministic."
-    import pydicom
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
     stored = np.round(np.clip(pixels, 0, 1)*(2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)

@@ -4,11 +4,10 @@
 
 # %% ../../nbs/core/experts/core.ipynb #946040fa
 from __future__ import annotations
-import contextlib, json, math
-from dataclasses import asdict, dataclass, field
+import json, math
+from dataclasses import asdict, dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 import torch

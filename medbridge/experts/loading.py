@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..basics import InputError, did_you_mean
-from .core import FAMILIES, Expert, ViewTransform, _modules, family, family_names, tiny
+from .core import FAMILIES, Expert, family, family_names
 
 # %% ../../nbs/core/experts/loading.ipynb #ed028e06
 EMBEDDED = ("lite0-imagenet", "tinyclip-scenes", "tinysiglip-radio")

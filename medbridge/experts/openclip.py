@@ -97,7 +97,7 @@ def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
     c = config["model_cfg"]
     custom = c.get("custom_text", False) or "hf_model_name" in c.get("text_cfg", {})
     c = {**c, "vision_cfg": {**c["vision_cfg"], **({"timm_model_pretrained": False} if "timm_model_name" in c["vision_cfg"] else {})}}
-    if "hf_model_name" in c.get("text_cfg", {}): raise InputError(f"'{name}' has the text model {c['text_cfg']['hf_model_name']} of the hub.", folder, remedy=f"load it by its hub name (hf-hub:...) once with a network.")
+    if "hf_model_name" in c.get("text_cfg", {}): raise InputError(f"'{name}' has the text model {c['text_cfg']['hf_model_name']} of the hub.", folder, remedy="load it by its hub name (hf-hub:...) once with a network.")
     kept = {k: v for k, v in c.items() if k not in ("custom_text", "init_logit_bias")}
     model = (open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP)(**kept, init_logit_bias=c.get("init_logit_bias"))
     try: model.load_state_dict({k: v.to(dtype or torch.float32) for k, v in load_file(weights).items()})

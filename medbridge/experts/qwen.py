@@ -10,12 +10,12 @@ import json
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..basics import InputError
 from .clip import read_config
 from .core import BlockParts, Expert, ViewTransform, randomise, register
-from .generative import OPENAI, Tower
+from .generative import OPENAI, Tower, fill_tower
 
 # %% ../../nbs/core/experts/qwen.ipynb #1878aa82
 class QwenExpert(Expert):
@@ -74,21 +74,13 @@ class QwenExpert(Expert):
 
 # %% ../../nbs/core/experts/qwen.ipynb #a1871c53
 def _from_folder(folder, name: str, card=None, dtype=None, size=448) -> Expert:
-    from safetensors import safe_open
     from transformers import AutoConfig
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel as Vision
     folder = Path(folder); read_config(folder)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    tower, found = Vision(config.vision_config).eval(), {}
-    index = folder/"model.safetensors.index.json"
-    for path in sorted({folder/f for f in json.loads(index.read_text())["weight_map"].values()}) if index.is_file() else [folder/"model.safetensors"]:
-        try:
-            with safe_open(path, "pt") as f: found |= {k.split("visual.", 1)[1]: f.get_tensor(k).to(dtype or torch.float32) for k in f.keys() if k.startswith(("visual.", "model.visual."))}
-        except Exception as error: raise InputError(f"The weights cannot be read ({type(error).__name__}).", path, remedy="fetch the folder again.") from error
-    missing = [k for k in tower.state_dict() if k not in found]
-    if missing: raise InputError(f"{len(missing)} tensors of the vision tower are not in the weights, first '{missing[0]}'.", folder, remedy="the folder does not hold this kind of model.")
-    tower.load_state_dict(found)
-    return QwenExpert(name, Tower(tower if dtype is None else tower.to(dtype), None, config), ViewTransform((size, size), *OPENAI), card)
+    tower = Vision(config.vision_config).eval()
+    fill_tower(tower, folder, lambda key: key.split("visual.", 1)[1] if key.startswith(("visual.", "model.visual.")) else None, dtype)
+    return QwenExpert(name, Tower(tower, None, config), ViewTransform((size, size), *OPENAI), card)
 
 
 def tiny_config():

@@ -7,8 +7,8 @@ __all__ = ['LUNGS', 'DISTANCES', 'SLABS', 'asset_path', 'Anatomy', 'load_anatomy
            'draw_pose', 'magnification', 'backward', 'forward', 'Projection']
 
 # %% ../../nbs/core/phantom/anatomy.ipynb #c9bdaecb
-import io, json, math, zipfile
-from dataclasses import dataclass, field, replace
+import json, math, zipfile
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class Anatomy:
         "The inverse of `to_mm`, fractional."
         return np.asarray(mm, float)/np.array(self.spacing) + (np.array(self.shape) - 1)/2
 
-    def distance(self, name: str, mask_of=None) -> np.ndarray:
+    def distance(self, name: str) -> np.ndarray:
         "A distance map (Z, Y, X) float16 in mm by name, computed once and cached: see `DISTANCES`."
         return _distance(name)
 
@@ -118,7 +118,6 @@ def _compute_distance(anatomy: Anatomy, name: str) -> np.ndarray:
 def hilum(anatomy: Anatomy, side: str) -> np.ndarray:
     "Position (z, y, x) in mm of a hilum: where the lung of that side comes nearest to the centre of the pulmonary vessels."
     m = anatomy.mask("heart", "pulmonary_vein", "atrial")
-    zs = np.flatnonzero(m.any((1, 2))); top = int(np.percentile(zs, 15))
     lung = np.argwhere(anatomy.mask(*[n for n in anatomy.structures if n.startswith("lung_") and n.endswith(side)]))
     centre = np.argwhere(anatomy.mask("pulmonary_vein")).mean(0) if anatomy.mask("pulmonary_vein").any() else np.argwhere(m).mean(0)
     d = ((lung - centre)*np.array(anatomy.spacing))**2
@@ -252,6 +251,13 @@ def _slabs() -> tuple:
     return torch.from_numpy(np.array(stack, np.float32)), edges
 
 
+@lru_cache(maxsize=1)
+def _lung_depth() -> tuple[int, int]:
+    "First and last coronal plane that cuts the lungs."
+    planes = np.flatnonzero(load_anatomy().mask(*LUNGS).any((0, 2)))
+    return int(planes.min()), int(planes.max())
+
+
 class Projection:
     "The projection of one pose onto a detector of `size` x `size` pixels."
     NODES = 25 # the maps are smooth: they are evaluated on this many nodes a side and interpolated
@@ -294,9 +300,8 @@ class Projection:
         import torch
         slabs, _ = _slabs()
         p = self.pose.patient
-        lung_y = np.flatnonzero(self.anatomy.mask(*LUNGS).any((0, 2))) if not hasattr(Projection, "_lung_y") else Projection._lung_y
-        Projection._lung_y = lung_y
-        outer = np.clip(np.maximum(lung_y.min() - self.edges[:-1], self.edges[1:] - lung_y.max())/(self.edges[1] - self.edges[0]), 0, 1)
+        first, last = _lung_depth()
+        outer = np.clip(np.maximum(first - self.edges[:-1], self.edges[1:] - last)/(self.edges[1] - self.edges[0]), 0, 1)
         weight = torch.from_numpy((1 + (p.fat - 1)*outer).astype(np.float32))
         images = slabs.clone(); images[:, 0] *= weight[:, None, None]
         soft, bone = self._enlarge(self._sample(images, (0, 0), slice(None))).clamp_min(0).numpy()
@@ -354,9 +359,3 @@ class Projection:
         mm = np.atleast_2d(np.asarray(mm, float))
         u, v = forward(self.pose, mm[:, 2], mm[:, 1], mm[:, 0], self.depth)
         return np.stack([u, v], 1)*self.size/self.pose.field + self.size/2
-
-    def scale(self, mm: np.ndarray) -> np.ndarray:
-        "Pixels for one canonical mm at points (n, 3): the geometric mean over the plane."
-        mm = np.atleast_2d(np.asarray(mm, float)); e = 1.0
-        p, q, r = (self.points(mm + d) for d in (np.zeros(3), np.array([e, 0, 0]), np.array([0, 0, e])))
-        return np.sqrt(np.abs((q - p)[:, 1]*(r - p)[:, 0] - (q - p)[:, 0]*(r - p)[:, 1]))/e

@@ -8,20 +8,19 @@ __all__ = ['VERSION', 'SPLIT', 'IMAGES', 'F_CODE', 'MODULES', 'Case', 'case', 'R
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #5cc09fc3
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..basics import InputError, _bare_source, _module_source, cache_dir, fingerprint, progress, require_space
-from ..data.labels import COVIDX1, NIH14
+from ..data.labels import NIH14
 from ..data.manifest import Manifest
 from . import findings as F, tables
 from .anatomy import Projection, asset_path, draw_patient, draw_pose, load_anatomy
-from .sites import SITES, Site, expose, finish, site as get_site, write
+from .sites import Site, expose, finish, site as get_site, write
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #c576eb17
 VERSION = "v1"

@@ -16,7 +16,7 @@ from typing import Callable
 import numpy as np
 
 from ..basics import did_you_mean
-from .anatomy import Anatomy, hilum, load_anatomy
+from .anatomy import load_anatomy
 
 # %% ../../nbs/core/phantom/findings.ipynb #bddea983
 @dataclass
@@ -160,7 +160,7 @@ def infiltration(rng, s):
 
 def atelectasis(rng, s):
     "Plates of collapsed lung near the base, and volume loss behind the heart when severe."
-    a, parts = load_anatomy(), []
+    parts = []
     for _ in range(1 + rng.binomial(2, 0.35)):
         side = rng.choice(["left", "right"])
         lobe = f"lung_lower_lobe_{side}"
@@ -351,7 +351,7 @@ def fracture(rng, s):
         along = np.linalg.svd(mm[np.linalg.norm(mm - centre, axis=1) < 14] - centre, full_matrices=False)[2][0]
         t = along[0]*(z - centre[0]) + along[1]*(y - centre[1]) + along[2]*(x - centre[2])
         step = max(1, int(round((2.0 + 4.5*s)/a.spacing[0])))
-        bone, soft = a.bone[at], a.soft[at]
+        bone = a.bone[at]
         moved = np.roll(bone, step*rng.choice([-1, 1]), axis=0)
         broken = np.where(t > 0, moved, bone)*(np.abs(t) > 0.8 + 1.4*s)
         parts.append(Volume(np.stack([np.zeros_like(bone), inside*(broken - bone)]).astype(np.float32), tuple(sl.start for sl in at)))

@@ -6,11 +6,10 @@
 __all__ = ['SITES', 'Site', 'site', 'attenuation', 'expose', 'finish', 'write']
 
 # %% ../../nbs/core/phantom/sites.ipynb #5408f675
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ..basics import did_you_mean
 from ..data.radiograph import write_dicom, write_image
