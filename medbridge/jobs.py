@@ -53,6 +53,7 @@ EXPERIMENTS = (
     Experiment("in_domain", over=("seed", "site")),
     Experiment("domain_shift", reads=("in_domain",)),
     Experiment("table_in_domain", reads=("in_domain",), computes=False),
+    Experiment("table_published", reads=("table_in_domain",), computes=False),
     Experiment("figure_domain_shift", reads=("domain_shift",), computes=False),
     Experiment("figure_routing", reads=("in_domain",), computes=False),
 )
