@@ -12,10 +12,34 @@ from pathlib import Path
 from .basics import InputError
 
 # %% ../nbs/core/cli.ipynb #a4d84cad
+def _batch(call):
+    "A notebook that failed is a message and exit status 1, not a traceback."
+    from medbridge.artefacts import NotebookFailed
+    try: return call()
+    except NotebookFailed as error: print(f"medbridge: {error}", file=sys.stderr); raise SystemExit(1) from None
+
+
 def _reproduce(args):
     from medbridge.reproduce import reproduce
-    ran = reproduce(args.preset, only=args.only, figures=args.figures, workers=args.workers)
+    ran = _batch(lambda: reproduce(args.preset, only=args.only, figures=args.figures, workers=args.workers, table=args.table, profile=args.profile))
     print(f"{sum(ran.values())} of {len(ran)} jobs ran, the others were unchanged; figures are in {args.figures or 'figures'}/{args.preset}")
+
+
+def _status(args):
+    from medbridge.reproduce import Batch, status, summary
+    print(summary(status(Batch(args.preset, args.only, figures=args.figures, table=args.table)), args.workers))
+
+
+def _job(args):
+    import os
+    from medbridge.reproduce import Batch, die_with_parent, run_job
+    if os.environ.pop("MEDBRIDGE_WITH_PARENT", None): die_with_parent()
+    _batch(lambda: run_job(Batch(args.preset, args.only, figures=args.figures, table=args.table), args.job))
+
+
+def _paper(args):
+    from medbridge.reproduce import Batch
+    print(Batch(args.preset, figures=args.figures).paper())
 
 
 def _predict(args):
@@ -64,12 +88,20 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser("medbridge", description="Frozen vision-language models as multi-label chest-radiograph diagnosers. Research software; not for clinical use.")
     commands = p.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    c = commands.add_parser("reproduce", help="regenerate tables and figures from the notebooks of a checkout")
-    c.add_argument("preset", nargs="?", default="smoke", help="smoke, embedded or paper (default: smoke)")
-    c.add_argument("--only", help="run only the jobs whose name starts with this, and what they read")
-    c.add_argument("--figures", help="folder for the figures (default: figures of the checkout)")
-    c.add_argument("--workers", type=int, default=2, help="notebooks at a time; cores are shared between them (default: 2)")
-    c.set_defaults(run=_reproduce)
+    def batch(name, run, text):
+        c = commands.add_parser(name, help=text)
+        c.add_argument("preset", nargs="?", default="smoke", help="check, smoke, embedded or paper (default: smoke)")
+        c.add_argument("--figures", help="folder for the figures (default: figures of the checkout)")
+        c.set_defaults(run=run)
+        if run is not _paper:
+            c.add_argument("--only", help="only the jobs whose name starts with this, and what they read")
+            c.add_argument("--workers", type=int, default=2, help="notebooks at a time, one core each (default: 2)")
+            c.add_argument("--table", default="medbridge.jobs", help="module whose EXPERIMENTS are run (default: medbridge.jobs)")
+        return c
+    batch("reproduce", _reproduce, "regenerate tables and figures from the notebooks of a checkout").add_argument("--profile", help="Snakemake profile below `profiles`, such as slurm (default: this machine)")
+    batch("status", _status, "what of a batch is done, stale, failed or running, and how long the rest will take")
+    batch("job", _job, "run one job of a batch").add_argument("job", help="its name, as `status` shows it")
+    batch("paper", _paper, "all tables and figures of a preset in one HTML page")
 
     c = commands.add_parser("predict", help="label probabilities and routing weights for radiographs")
     c.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF")

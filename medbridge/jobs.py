@@ -34,6 +34,7 @@ class Job:
     parameters: dict[str, Any] = field(default_factory=dict)
     reads: tuple[str, ...] = ()            # names of jobs whose artefacts it reads
     datasets: tuple[str, ...] = ()         # data sets it may read
+    threads: int = 1
     gpus: int = 0
     memory_mb: int = 2000
 
@@ -78,7 +79,7 @@ def jobs(chosen: presets.Preset,          # preset
             name = job_name(e.notebook, {**own, **e.parameters})
             if name in {j.name for j in made}: raise InputError(f"Two jobs are called '{name}'.", remedy="tell the rows apart by a parameter.")
             made.append(Job(e.notebook, name, dict(preset=chosen.name, **e.parameters, **own), reads, (own["site"],) if "site" in own else chosen.datasets,
-                            **(dict(gpus=chosen.gpus, memory_mb=chosen.memory_mb) if e.computes else {})))
+                            **(dict(threads=chosen.threads, gpus=chosen.gpus, memory_mb=chosen.memory_mb) if e.computes else {})))
     return made
 
 

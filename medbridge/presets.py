@@ -47,6 +47,7 @@ class Preset:
     draws: int = 1             # nested draws of each share below one
     families: tuple[str, ...] = EMBEDDED # experts that the extension goes through, one after the other
     grid: dict[str, tuple] = field(default_factory=dict) # ablation -> its values; see GRID
+    threads: int = 1           # of each computing job: fixed, so that numbers do not depend on how many jobs run at once
     gpus: int = 0              # for each computing job, where a cluster asks
     memory_mb: int = 3000      # for each computing job
 
@@ -65,7 +66,7 @@ PRESETS = {p.name: p for p in (
     Preset("embedded", PHANTOM, EMBEDDED, n_images=2000, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=30, resamples=2000,
            methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=2, tuned_images=400, tuned_epochs=4, studied=("phantom-nih", "phantom-mimic"), sources=PHANTOM, draws=3, grid=GRID),
     Preset("paper", REAL, (FAMILIES[0], FAMILIES[2], FAMILIES[3]), n_images=None, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=30, resamples=2000,
-           methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=4, tuned_images=None, tuned_epochs=10, studied=("nih", "mimic-cxr-jpg"), sources=REAL, draws=3, families=FAMILIES, grid=GRID, gpus=1, memory_mb=64000),
+           methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=4, tuned_images=None, tuned_epochs=10, studied=("nih", "mimic-cxr-jpg"), sources=REAL, draws=3, families=FAMILIES, grid=GRID, threads=8, gpus=1, memory_mb=64000),
 )}
 
 
