@@ -64,10 +64,18 @@ def patient_weights(patients, resamples=1000, seed=0) -> np.ndarray: # (R, n) po
     return np.random.default_rng(seed).exponential(size=(resamples, ids.max() + 1))[:, ids]
 
 
-def interval(values: np.ndarray, level=0.95) -> tuple[float, float]:
-    "Percentile interval of bootstrap values; NaN when fewer than half are defined."
+def interval(values: np.ndarray,       # (R,) of the bootstrap
+             point: float|None = None, # the estimate; None: the plain percentile interval
+             level=0.95) -> tuple[float, float]:
+    "Bias-corrected percentile interval of bootstrap values (Efron 1981); NaN when fewer than half are defined."
+    from scipy.stats import norm
     v = values[np.isfinite(values)]
-    return (float("nan"),)*2 if len(v) < len(values)/2 or not len(v) else tuple(float(q) for q in np.quantile(v, [(1 - level)/2, (1 + level)/2]))
+    if len(v) < len(values)/2 or not len(v): return (float("nan"),)*2
+    ends = np.array([(1 - level)/2, (1 + level)/2])
+    if point is not None and np.isfinite(point):
+        below = np.clip((v < point).mean() + (v == point).mean()/2, 1/(2*len(v)), 1 - 1/(2*len(v)))
+        ends = norm.cdf(2*norm.ppf(below) + norm.ppf(ends))
+    return tuple(float(q) for q in np.quantile(v, ends))
 
 
 def evaluate(targets: np.ndarray,           # (n, Y) 1, 0, NaN (not observed)
@@ -94,22 +102,24 @@ def evaluate(targets: np.ndarray,           # (n, Y) 1, 0, NaN (not observed)
             seen = ~np.isnan(targets[:, j])
             boot[j] = np.empty(resamples)
             for p, d in enumerate(draws): boot[j][p::len(draws)] = weighted_auroc(targets[seen, j], d[seen, j], weights[p::len(draws)][:, seen])
-            low, high = interval(boot[j])
-            rows.append(dict(method=method, label=labels[j], metric="auroc", value=mean(lambda d: auroc(targets[:, j], d[:, j])), low=low, high=high, n_pos=counts[j][0], n_neg=counts[j][1]))
+            value = mean(lambda d: auroc(targets[:, j], d[:, j]))
+            low, high = interval(boot[j], value)
+            rows.append(dict(method=method, label=labels[j], metric="auroc", value=value, low=low, high=high, n_pos=counts[j][0], n_neg=counts[j][1]))
             rows.append(dict(method=method, label=labels[j], metric="auprc", value=mean(lambda d: auprc(targets[:, j], d[:, j])), low=np.nan, high=np.nan, n_pos=counts[j][0], n_neg=counts[j][1]))
         for j in range(len(labels)):
             if j not in defined:
                 rows += [dict(method=method, label=labels[j], metric=m, value=np.nan, low=np.nan, high=np.nan, n_pos=counts[j][0], n_neg=counts[j][1]) for m in ("auroc", "auprc")]
         if defined:
             macros[method] = np.mean([boot[j] for j in defined], 0)
-            low, high = interval(macros[method])
-            rows.append(dict(method=method, label="macro", metric="auroc", value=mean(lambda d: macro(targets, d)), low=low, high=high, n_pos=len(defined), n_neg=len(labels) - len(defined)))
+            value = mean(lambda d: macro(targets, d))
+            low, high = interval(macros[method], value)
+            rows.append(dict(method=method, label="macro", metric="auroc", value=value, low=low, high=high, n_pos=len(defined), n_neg=len(labels) - len(defined)))
             rows.append(dict(method=method, label="macro", metric="auprc", value=mean(lambda d: macro(targets, d, auprc)), low=np.nan, high=np.nan, n_pos=len(defined), n_neg=len(labels) - len(defined)))
     point = {r["method"]: r["value"] for r in rows if r["label"] == "macro" and r["metric"] == "auroc"}
     if reference in macros:
         for method in macros:
             if method == reference: continue
-            low, high = interval(macros[reference] - macros[method])
             value = point[reference] - point[method]
+            low, high = interval(macros[reference] - macros[method], value)
             rows.append(dict(method=method, label="macro", metric="auroc_difference", value=value, low=low, high=high, n_pos=len(defined), n_neg=len(labels) - len(defined)))
     return pd.DataFrame(rows)

@@ -224,8 +224,9 @@ class MedBridgeMethod(Method):
 # %% ../nbs/core/methods.ipynb #884c98ac
 def _classes() -> dict[str, type]:
     "Methods by name; their modules are read at the first call."
-    from medbridge.baselines import adapters, probes, tuning
-    listed = [MedBridgeMethod, probes.ZeroShot, probes.Probe, probes.UniformEnsemble, probes.StackedProbe, adapters.CLIPAdapter, adapters.TipAdapterF, tuning.LoRA, tuning.FullFineTuning, tuning.SupervisedCNN, probes.HeaderControl, probes.ShuffledControl]
+    from medbridge.baselines import adapters, probes, prompts, tuning
+    listed = [MedBridgeMethod, probes.ZeroShot, probes.Probe, adapters.CLIPAdapter, adapters.TipAdapterF, prompts.CoOp, prompts.CoCoOp, prompts.KgCoOp, prompts.MaPLe, prompts.VPTDeep,
+              tuning.LoRA, tuning.FullFineTuning, probes.UniformEnsemble, probes.StackedProbe, tuning.SupervisedCNN, probes.HeaderControl, probes.ShuffledControl]
     return {c.name: c for c in listed}
 
 
