@@ -51,6 +51,9 @@ GIVEN_AS = dict(studied="site")     # axes whose parameter has another name
 
 EXPERIMENTS = (
     Experiment("in_domain", over=("seed", "site")),
+    Experiment("cross_domain", over=("seed", "source")),
+    Experiment("ablations", over=("seed", "studied")),
+    Experiment("lesions", over=("seed", "studied"), reads=("in_domain",), only=("check", "smoke", "embedded")),
     Experiment("domain_shift", reads=("in_domain",)),
     Experiment("table_in_domain", reads=("in_domain",), computes=False),
     Experiment("table_published", reads=("table_in_domain",), computes=False),
