@@ -15,7 +15,7 @@ NBS, PROC, SITE = ROOT/"nbs", ROOT/"_proc", ROOT/"_docs"
 os.chdir(ROOT); sys.path.insert(0, str(ROOT))
 os.environ.update(IN_TEST="1", MEDBRIDGE_QUIET="1", HF_HUB_OFFLINE="1")
 
-from execnb.nbio import read_nb, write_nb
+from execnb.nbio import mk_cell, read_nb, write_nb
 from execnb.shell import CaptureShell
 from nbdev.config import get_config
 from nbdev.doclinks import NbdevLookup
@@ -65,6 +65,14 @@ def link_names(cell):
     if cell.cell_type == "markdown": cell.source = NbdevLookup(incl_libs="medbridge").linkify(cell.source)
 
 
+def split_title(nb):
+    "nbdev takes title and summary from the first cell and drops the rest of it: the rest becomes a cell of its own."
+    first = nb.cells[0]
+    head = re.match(r"# [^\n]+(\n+> [^\n]+)?", first.source)
+    rest = first.source[head.end():].strip() if head and first.cell_type == "markdown" else ""
+    if rest: first.source = head[0]; nb.cells.insert(1, mk_cell(rest, "markdown"))
+
+
 def process():
     refresh_quarto_yml()
     shutil.rmtree(PROC, ignore_errors=True)
@@ -75,6 +83,7 @@ def process():
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.suffix != ".ipynb": shutil.copy2(source, target); continue
         nb = read_nb(source)
+        split_title(nb)
         NBProcessor(nb=nb, procs=procs).process()
         write_nb(nb, target)
         up = "../"*len(source.relative_to(NBS).parent.parts)
