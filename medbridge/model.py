@@ -6,7 +6,7 @@
 __all__ = ['Config', 'Scorer', 'Output', 'Bridge', 'loss_function', 'Prediction', 'MedBridge']
 
 # %% ../nbs/core/model.ipynb #f585e236
-import json, math
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import cache, experts as experts_module
-from .basics import InputError, atomic_dir, did_you_mean, write_json
+from . import cache, card, experts as experts_module
+from .basics import InputError, atomic_dir, did_you_mean
+from .calibrate import Calibration, calibrate
 from .data.manifest import Manifest
 from .data.radiograph import read_radiograph
 from .experts.core import Expert
@@ -136,6 +137,10 @@ class Prediction:
         import pandas as pd
         return pd.DataFrame(self.probabilities, columns=self.labels)
 
+    def _repr_html_(self) -> str:
+        shown = self.table().head(20).round(3).to_html()
+        return f"<p><b>{len(self.logits):,} images</b>, {len(self.labels)} labels; experts {', '.join(self.experts)}</p><div style='overflow-x:auto'>{shown}</div>"
+
 
 class MedBridge:
     "Multi-label diagnosis from frozen experts (arXiv 2505.21698)."
@@ -151,7 +156,8 @@ class MedBridge:
         self.labels, self.config = list(labels), Config(**options)
         self.views = Views(n=views) if isinstance(views, int) else views
         self.experts = [e if isinstance(e, Expert) else experts_module.load(e, device=device) for e in experts]
-        self.facts: dict = {}
+        self.facts: dict = {}                            # of training: data, epochs, results
+        self.calibration: Calibration|None = None
         torch.manual_seed(self.config.seed)
         self.bridge = Bridge(self.experts, self.labels, self.config).eval()
         if device is not None: self.bridge.to(device)
@@ -164,6 +170,16 @@ class MedBridge:
     @property
     def starts(self) -> list[int]: return [s.queries.start for s in self.bridge.scorers]
 
+    def _repr_html_(self) -> str:
+        from html import escape
+        rows = "".join(f"<tr><td>{escape(e.name)}</td><td>{e.family}</td><td>{e.depth} blocks of width {e.width}</td><td>{'text' if s.by_text else 'linear'}</td><td>{sum(p.numel() for p in s.parameters()):,}</td></tr>"
+                       for e, s in zip(self.experts, self.bridge.scorers))
+        data = self.facts.get("data") or {}
+        known = f"{data['images']:,} images of {escape(data['name'])}" + (" (simulated)" if data.get("stand_in") else "") if data else "not yet"
+        return (f"<p><b>MedBridge</b>: {self.views.n} views ({self.views.sampler}), routing by {self.config.routing}; trained on {known}; {'calibrated' if self.calibration else 'not calibrated'}</p>"
+                f"<table><tr><th>expert</th><th>family</th><th>frozen tower</th><th>head</th><th>trainable</th></tr>{rows}</table>"
+                f"<div style='max-height:8em;overflow-y:auto'>{len(self.labels)} labels: {escape(', '.join(self.labels))}</div>")
+
     def store(self, manifest: Manifest, **options) -> cache.FeatureStore:
         "The feature store of a manifest for this model's experts and views."
         if self.config.attention == "joint": options.setdefault("policy", "prefix")
@@ -173,6 +189,18 @@ class MedBridge:
         "Train on a manifest; see `medbridge.train.fit`. Returns the history, a row per epoch."
         from medbridge.train import fit
         return fit(self, train, val, **options)
+
+    def calibrate(self, val: Manifest, store: cache.FeatureStore|None = None, rows=None) -> Calibration:
+        "Fit calibrated probabilities on images that training has not seen; they are saved with the model."
+        val = val.with_labels(self.labels)
+        answer = self.predict(val) if store is None else self.predict_store(store, rows)
+        self.calibration = calibrate(answer.logits, val.targets(self.config.uncertain, self.config.blank), self.labels, val.patients)
+        return self.calibration
+
+    def diagnose(self, images, **options):
+        "Calibrated probabilities with all that a reader needs to judge them; see `medbridge.diagnose.diagnose`."
+        from medbridge.diagnose import diagnose
+        return diagnose(self, images, **options)
 
     @torch.no_grad()
     def predict_store(self, store: cache.FeatureStore, index=None, # rows; None: all
@@ -219,13 +247,14 @@ class MedBridge:
         return Prediction(self.labels, [e.name for e in self.experts], logits, 1/(1 + np.exp(-logits)), gates, scores)
 
     def save_pretrained(self, folder: str|Path) -> Path:
-        "Write weights, configuration and facts, atomically."
+        "Write weights, configuration, calibration and model card, atomically."
         from safetensors.torch import save_file
         folder = Path(folder)
         with atomic_dir(folder) as part:
             save_file({k: v.contiguous() for k, v in self.bridge.state_dict().items()}, part/"model.safetensors")
-            write_json(part/"config.json", dict(format=1, labels=self.labels, config=asdict(self.config), views=asdict(self.views),
-                                                experts=[dict(name=e.name, fingerprint=e.fingerprint) for e in self.experts], facts=self.facts))
+            card.write_folder(part, dict(labels=self.labels, config=asdict(self.config), views=asdict(self.views),
+                                         experts=[dict(name=e.name, fingerprint=e.fingerprint) for e in self.experts], facts=self.facts),
+                              None if self.calibration is None else self.calibration.to_dict())
         return folder
 
     @classmethod
@@ -235,10 +264,7 @@ class MedBridge:
         "Read a saved model. Raises `InputError` for a missing or damaged file, or an expert that differs from the one it was trained with."
         from safetensors.torch import load_file
         folder = _embedded() if str(folder) == "embedded" else Path(folder)
-        try: c = json.loads((folder/"config.json").read_text(encoding="utf-8"))
-        except OSError: raise InputError("This is no saved model: config.json is missing.", folder, remedy="give a folder written by `save_pretrained`, or \"embedded\".") from None
-        except ValueError: raise InputError("The model's configuration is not JSON.", folder/"config.json", remedy="save the model again.") from None
-        if c.get("format") != 1: raise InputError(f"The model has format {c.get('format')}, and this version reads format 1.", folder/"config.json", remedy="use the version of medbridge that wrote it.")
+        c, calibration = card.read_folder(folder)
         views = Views(**{k: tuple(v) if isinstance(v, list) else v for k, v in c["views"].items()})
         model = cls(c["labels"], experts or [e["name"] for e in c["experts"]], views, device, **c["config"])
         for e, saved in zip(model.experts, c["experts"]):
@@ -246,6 +272,9 @@ class MedBridge:
         try: model.bridge.load_state_dict(load_file(folder/"model.safetensors"))
         except Exception as error: raise InputError(f"The weights cannot be read: {' '.join(str(error).split())[:160]}", folder/"model.safetensors", remedy="save the model again.") from error
         model.facts = c.get("facts", {})
+        if calibration is not None:
+            if list(calibration.get("labels", [])) != model.labels: raise InputError("The calibration belongs to other labels.", folder/card.CALIBRATION, remedy="save the model again.")
+            model.calibration = Calibration.from_dict(calibration)
         return model
 
 

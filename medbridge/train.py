@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .basics import InputError, atomic_path, fingerprint, progress
+from .card import data_facts
 from .data.manifest import Manifest
 from .evaluate import macro
 from .model import MedBridge, loss_function
@@ -146,7 +147,8 @@ def fit(model: MedBridge,
         if stop_after is not None and epoch >= stop_after: break
     if best: model.bridge.load_state_dict(best)
     model.bridge.eval()
-    model.facts = dict(data=dict(name=train.name, fingerprint=train.fingerprint, images=len(train)), best_epoch=facts["best_epoch"], val_macro_auroc=facts["best"] if held is not None else None)
+    model.calibration = None
+    model.facts = dict(data=data_facts(train, model.labels), best_epoch=facts["best_epoch"], val_macro_auroc=facts["best"] if held is not None else None)
     return pd.DataFrame(facts["history"])
 
 
