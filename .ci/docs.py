@@ -133,7 +133,8 @@ def data_sets() -> str:
         else: parts.append(f"## {d.name} {{#{d.name}}}\n")
         for k, v in facts.items():
             if v in (None, "", (), [], {}) or callable(v): continue
-            shown = ", ".join(f"`{x}`" for x in v) if isinstance(v, (list, tuple)) else f"<{v}>" if str(v).startswith("http") else f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else "yes" if v is True else "no" if v is False else str(v)
+            if isinstance(v, dict): shown = ", ".join(f"{n:,} {k}" for k, n in v.items())
+            else: shown = ", ".join(f"`{x}`" for x in v) if isinstance(v, (list, tuple)) else f"<{v}>" if str(v).startswith("http") else f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else "yes" if v is True else "no" if v is False else str(v)
             parts.append(f"- {k.replace('_', ' ')}: {shown}")
         parts.append("")
     for name in datasets.PHANTOMS:
@@ -165,10 +166,18 @@ def add_pages():
     shutil.copy2(ROOT/"CHANGELOG.md", PROC/"docs/changelog.md")
 
 
-def sidebar_is_complete():
-    listed = set(re.findall(r"[\w./-]+\.(?:ipynb|qmd|md)", (NBS/"sidebar.yml").read_text(encoding="utf-8")))
+def sidebar():
+    "The reading order of nbs/sidebar.yml; a page it does not name joins the section that has most pages of its folder."
+    import yaml
+    menu = yaml.safe_load((PROC/"sidebar.yml").read_text(encoding="utf-8"))
+    sections = [s["contents"] for s in menu["website"]["sidebar"]["contents"] if isinstance(s, dict)]
+    listed = {p for s in [menu["website"]["sidebar"]["contents"], *sections] for p in s if isinstance(p, str)}
     there = {str(p.relative_to(PROC)) for p in PROC.rglob("*") if p.suffix in (".ipynb", ".qmd", ".md") and "figures" not in p.parts}
-    if listed != there: sys.exit(f"nbs/sidebar.yml and the pages differ; not listed: {sorted(there - listed)}; not there: {sorted(listed - there)}")
+    if listed - there: sys.exit(f"nbs/sidebar.yml names pages that are not there: {', '.join(sorted(listed - there))}")
+    for page in sorted(there - listed):
+        max(sections, key=lambda s: sum(str(Path(q).parent) == str(Path(page).parent) for q in s)).append(page)
+    if there - listed: print("not in nbs/sidebar.yml, added at a section's end:", ", ".join(sorted(there - listed)))
+    (PROC/"sidebar.yml").write_text(yaml.safe_dump(menu, sort_keys=False), encoding="utf-8")
 
 
 def render():
@@ -235,7 +244,7 @@ def check():
 
 
 def main():
-    process(); add_pages(); sidebar_is_complete()
+    process(); add_pages(); sidebar()
     by = render()
     equations = mathml()
     pages, links = check()
