@@ -56,6 +56,7 @@ EXPERIMENTS = (
     Experiment("lesions", over=("seed", "studied"), reads=("in_domain",), only=("check", "smoke", "embedded")),
     Experiment("domain_shift", reads=("in_domain",)),
     Experiment("table_in_domain", reads=("in_domain",), computes=False),
+    Experiment("table_published", reads=("table_in_domain",), computes=False),
     Experiment("figure_domain_shift", reads=("domain_shift",), computes=False),
     Experiment("figure_routing", reads=("in_domain",), computes=False),
 )
