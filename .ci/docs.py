@@ -37,6 +37,12 @@ class show_docs(Processor):
         if not P._is_showdoc(cell): return
         self.shell.cell(cell)
         if self.shell.exc: raise RuntimeError(f"{self.nb.path_}: {cell.source}") from self.shell.exc
+        shown = eval(re.search(r"^show_doc\(([\w.]+)", cell.source, re.M)[1], self.shell.user_ns)
+        try: line = inspect.getsourcelines(inspect.unwrap(shown))[1]     # nbdev leaves it None
+        except (TypeError, OSError): line = 1
+        for o in cell.outputs:
+            for k, v in o.get("data", {}).items():
+                if k.startswith("text/"): o["data"][k] = "".join(v).replace("#LNone", f"#L{line}")
 
 
 class arrange(Processor):
