@@ -70,10 +70,17 @@ def png(pixels: np.ndarray, # (C, H, W) or (H, W) in [0, 1]
     return buffer.getvalue()
 
 
+def _data(pixels: np.ndarray, max_side: int|None) -> str:
+    "A picture for looking at, as a data address: JPEG, a tenth of the size of PNG."
+    a, buffer = np.asarray(pixels, np.float32), io.BytesIO()
+    to_pil(a[None] if a.ndim == 2 else a, max_side).save(buffer, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
 def img(pixels: np.ndarray, alt: str, # what the picture shows, for those who cannot see it
         max_side: int|None = 256, style="") -> str:
     "An HTML picture with its data inside."
-    return f"<img alt=\"{escape(alt, quote=True)}\" style=\"max-width:100%;{style}\" src=\"data:image/png;base64,{base64.b64encode(png(pixels, max_side)).decode()}\">"
+    return f"<img alt=\"{escape(alt, quote=True)}\" style=\"max-width:100%;{style}\" src=\"{_data(pixels, max_side)}\">"
 
 
 def boxed(pixels: np.ndarray, # (C, H, W) or (H, W)
@@ -82,7 +89,6 @@ def boxed(pixels: np.ndarray, # (C, H, W) or (H, W)
     "A radiograph with numbered boxes, as SVG over the picture: sharp at any size."
     grey = _grey(pixels)
     height, width = grey.shape
-    data = base64.b64encode(png(grey, max_side)).decode()
     ink = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2"]
     line, parts = max(width, height)/200, []
     for n, (x0, y0, x1, y1) in enumerate(np.asarray(boxes, float)[1:], 1):
@@ -90,7 +96,7 @@ def boxed(pixels: np.ndarray, # (C, H, W) or (H, W)
         parts.append(f"<rect x='{x0:.0f}' y='{y0:.0f}' width='{x1 - x0:.0f}' height='{y1 - y0:.0f}' fill='none' stroke='{c}' stroke-width='{line:.1f}'/>"
                      f"<text x='{x0 + 2*line:.0f}' y='{y0 + 9*line:.0f}' fill='{c}' font-size='{8*line:.0f}' font-family='sans-serif'>{n + 1}</text>")
     return (f"<svg role='img' aria-label=\"{escape(alt, quote=True)}\" viewBox='0 0 {width} {height}' style='max-width:100%;width:{max_side}px' xmlns='http://www.w3.org/2000/svg'>"
-            f"<image href='data:image/png;base64,{data}' width='{width}' height='{height}'/>{''.join(parts)}</svg>")
+            f"<image href='{_data(grey, max_side)}' width='{width}' height='{height}'/>{''.join(parts)}</svg>")
 
 
 def bar(value: float, low: float|None = None, high: float|None = None, width=120) -> str:
