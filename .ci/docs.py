@@ -4,7 +4,7 @@
 2. pages made from facts join it: results (figures/), data sets (the registry), every public name;
 3. the site is rendered, equations become MathML (readable without JavaScript), and every internal link, anchor and file is checked.
 """
-import html, json, os, re, shutil, subprocess, sys
+import html, inspect, json, os, re, shutil, subprocess, sys
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
@@ -31,25 +31,48 @@ class show_docs(Processor):
     def begin(self):
         self.shell = CaptureShell()
         self.shell.run_cell("from nbdev.showdoc import show_doc")
-        module = P._default_exp(self.nb)
-        if module: self.shell.user_ns.update(vars(import_module(f"medbridge.{module}".removesuffix(".__init__"))))
+        if (module := module_of(self.nb)): self.shell.user_ns.update(vars(module))
 
     def __call__(self, cell):
         if not P._is_showdoc(cell): return
         self.shell.cell(cell)
         if self.shell.exc: raise RuntimeError(f"{self.nb.path_}: {cell.source}") from self.shell.exc
+        shown = eval(re.search(r"^show_doc\(([\w.]+)", cell.source, re.M)[1], self.shell.user_ns)
+        try: line = inspect.getsourcelines(inspect.unwrap(shown))[1]     # nbdev leaves it None
+        except (TypeError, OSError): line = 1
+        for o in cell.outputs:
+            for k, v in o.get("data", {}).items():
+                if k.startswith("text/"): o["data"][k] = "".join(v).replace("#LNone", f"#L{line}")
 
 
-class sources_last(Processor):
-    "The folded source of a cell comes after the signatures of what it defines."
+class arrange(Processor):
+    "Signatures in the order of the source, those of public methods after their class, and the folded source last."
     def begin(self):
-        cells, out = list(self.nb.cells), []
+        module, cells, out = module_of(self.nb), list(self.nb.cells), []
+        written = " ".join(c.source for c in cells if not getattr(c, "has_sd", False))
         while cells:
             cell, after = cells.pop(0), []
             if cell.cell_type == "code" and "export" in cell.directives_:
-                while cells and getattr(cells[0], "has_sd", False): after.append(cells.pop(0))
+                while cells and getattr(cells[0], "has_sd", False): after.insert(0, cells.pop(0))
+                after = [x for c in after for x in (c, *methods(module, c.source[9:-1], written))]
             out += [*after, cell]
         self.nb.cells[:] = out
+
+
+def module_of(nb):
+    name = P._default_exp(nb)
+    return import_module(f"medbridge.{name}".removesuffix(".__init__")) if name else None
+
+
+def methods(module, name, written):
+    "Cells that show the documented public methods of a class, unless the notebook shows them itself."
+    cls = getattr(module, name, None)
+    if not isinstance(cls, type): return
+    for m, f in vars(cls).items():
+        f = getattr(f, "__func__", f)
+        if not m.startswith("_") and inspect.isfunction(f) and f.__doc__ and f"show_doc({name}.{m})" not in written:
+            cell = mk_cell(f"show_doc({name}.{m}, name=\"{name}.{m}\", title_level=4)"); cell.has_sd = True
+            yield cell
 
 
 def fold_source(cell):
@@ -76,7 +99,7 @@ def split_title(nb):
 def process():
     refresh_quarto_yml()
     shutil.rmtree(PROC, ignore_errors=True)
-    procs = [P.FrontmatterProc, P.populate_language, P.add_show_docs, sources_last, P.strip_ansi, P.hide_line, P.filter_stream_, P.clean_show_doc, show_docs, fold_source,
+    procs = [P.FrontmatterProc, P.populate_language, P.add_show_docs, arrange, P.strip_ansi, P.hide_line, P.filter_stream_, P.clean_show_doc, show_docs, fold_source,
              P.clean_magics, P.hide_, link_names, P.strip_hidden_metadata]
     for source in sorted(p for p in NBS.rglob("*") if p.is_file() and ".ipynb_checkpoints" not in p.parts):
         target = PROC/source.relative_to(NBS)
