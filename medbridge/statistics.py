@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .basics import InputError, did_you_mean
-from .evaluate import _check, auroc, interval, macro, patient_weights, weighted_auroc
+from .evaluate import _check, auroc, auroc_draws, interval, patient_weights, widen
 
 # %% ../nbs/core/statistics.ipynb #51d0fe8a
 @dataclass(frozen=True)
@@ -80,29 +80,25 @@ def _stack(s) -> np.ndarray: # (S, n, Y)
 
 def bootstrap(targets: np.ndarray,   # (n, Y)
               scores: np.ndarray,    # (n, Y) or (S, n, Y)
-              weights: np.ndarray,   # (R, n) of `patient_weights`
-             ) -> np.ndarray:        # (R, Y), NaN for a label without both classes
-    "AUROC of each label in each resample, averaged over seeds."
-    out = np.full((len(weights), targets.shape[1]), np.nan)
-    for j in range(targets.shape[1]):
-        seen = ~np.isnan(targets[:, j])
-        if len(set(targets[seen, j])) > 1: out[:, j] = np.mean([weighted_auroc(targets[seen, j], s[seen, j], weights[:, seen]) for s in _stack(scores)], 0)
-    return out
+              patients, weights: np.ndarray, # (n,); (R, n) of `patient_weights`
+              seed=0) -> np.ndarray: # (R, Y), NaN for a label without both classes
+    "Draws of each label's AUROC averaged over seeds."
+    return np.mean([auroc_draws(targets, s, patients, weights, seed) for s in _stack(scores)], 0)
 
 
 def over_seeds(targets, scores: dict, labels: list[str], # (n, Y); method -> (n, Y) or (S, n, Y)
                patients=None, resamples=1000, seed=0) -> pd.DataFrame:
     "Per method and label, and macro: AUROC averaged over seeds, its interval, the spread over seeds: method, label, value, low, high, sd, seeds."
     targets = np.asarray(targets, float)
-    weights = patient_weights(np.arange(len(targets)) if patients is None else patients, resamples, seed)
-    rows = []
+    patients = np.arange(len(targets)) if patients is None else patients
+    weights, rows = patient_weights(patients, resamples, seed), []
     for method, s in scores.items():
-        boot, s = bootstrap(targets, s, weights), _stack(s)
+        boot, s = bootstrap(targets, s, patients, weights, seed), _stack(s)
         for d in s: _check(targets, d)
         each = np.array([[auroc(targets[:, j], d[:, j]) for j in range(len(labels))] for d in s])       # (S, Y)
         defined = np.flatnonzero(np.isfinite(each).all(0))
         for name, values, resampled in [*((labels[j], each[:, j], boot[:, j]) for j in range(len(labels))), *([("macro", each[:, defined].mean(1), boot[:, defined].mean(1))] if len(defined) else [])]:
-            low, high = interval(resampled, point=values.mean())
+            low, high = interval(resampled.clip(0, 1))
             rows.append(dict(method=method, label=name, value=values.mean(), low=low, high=high, sd=values.std(ddof=1) if len(s) > 1 else np.nan, seeds=len(s)))
     return pd.DataFrame(rows)
 
@@ -124,19 +120,19 @@ def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): se
     targets = np.asarray(targets, float)
     patients = np.arange(len(targets)) if patients is None else np.asarray(patients)
     weights, one = patient_weights(patients, resamples, seed), first_of_patient(patients)
-    ours, rows = bootstrap(targets, scores[reference], weights), []
+    ours, rows = bootstrap(targets, scores[reference], patients, weights, seed), []
     mean = lambda s, j: np.mean([auroc(targets[:, j], d[:, j]) for d in _stack(s)])
     defined = [j for j in range(len(labels)) if np.isfinite(ours[:, j]).any()]
     for method, s in scores.items():
         if method == reference: continue
-        theirs, points = bootstrap(targets, s, weights), {j: mean(scores[reference], j) - mean(s, j) for j in defined}
+        theirs, points = bootstrap(targets, s, patients, weights, seed), {j: mean(scores[reference], j) - mean(s, j) for j in defined}
         for j in defined:
-            low, high = interval(ours[:, j] - theirs[:, j], point=points[j])
+            low, high = interval(ours[:, j] - theirs[:, j])
             p = delong(targets[one, j], _stack(scores[reference])[0][one, j], _stack(s)[0][one, j]).p
             rows.append(dict(method=method, label=labels[j], difference=points[j], low=low, high=high, p=p))
         if defined:
             d, point = (ours - theirs)[:, defined].mean(1), float(np.mean(list(points.values())))
-            low, high = interval(d, point=point)
+            low, high = interval(d)
             rows.append(dict(method=method, label="macro", difference=point, low=low, high=high, p=bootstrap_p(d, point)))
     table = pd.DataFrame(rows, columns=["method", "label", "difference", "low", "high", "p"])
     table["p_holm"] = np.nan
@@ -267,10 +263,11 @@ def subgroups(targets, scores, labels: list[str], # (n, Y), (n, Y)
               patients=None, resamples=1000, seed=0) -> pd.DataFrame:
     "Long table by attribute, group and label: n, n_pos, metric (auroc, sensitivity, specificity), value, low, high. The group 'all' comes first."
     y, s = _check(targets, scores)
-    weights = patient_weights(np.arange(len(y)) if patients is None else patients, resamples, seed)
-    def share(hit, among):                        # weighted share in each resample
-        total = (weights*among).sum(1)
-        with np.errstate(invalid="ignore", divide="ignore"): return np.where(total > 0, (weights*(among & hit)).sum(1)/total, np.nan)
+    patients = np.arange(len(y)) if patients is None else np.asarray(patients)
+    weights = patient_weights(patients, resamples, seed)
+    def share(hit, among):                        # draws of the share of `hit` among `among`
+        if not among.any(): return np.array([np.nan])
+        return widen((weights*(among & hit)).sum(1)/(weights*among).sum(1), hit[among].mean(), len(set(patients[among]))).clip(0, 1)
     parts, rows = [("all", "all", np.ones(len(y), bool))], []
     for attribute, values in groups.items():
         v = pd.Series(np.asarray(values, object)).fillna("unknown").astype(str).to_numpy()
@@ -280,9 +277,9 @@ def subgroups(targets, scores, labels: list[str], # (n, Y), (n, Y)
             seen = inside & ~np.isnan(y[:, j])
             p, n, above = seen & (y[:, j] == 1), seen & (y[:, j] == 0), s[:, j] >= thresholds[j]
             known = np.isfinite(thresholds[j])
-            found = dict(auroc=(auroc(y[seen, j], s[seen, j]), weighted_auroc(y[seen, j], s[seen, j], weights[:, seen]) if p.any() and n.any() else np.array([np.nan])),
+            found = dict(auroc=(auroc(y[seen, j], s[seen, j]), auroc_draws(y[seen, j:j + 1], s[seen, j:j + 1], patients[seen], weights[:, seen])[:, 0].clip(0, 1) if p.any() and n.any() else np.array([np.nan])),
                          sensitivity=(above[p].mean() if p.any() and known else np.nan, share(above, p)), specificity=((~above)[n].mean() if n.any() and known else np.nan, share(~above, n)))
             for metric, (value, boot) in found.items():
-                low, high = interval(boot, point=value) if np.isfinite(value) else (np.nan, np.nan)
+                low, high = interval(boot)
                 rows.append(dict(attribute=attribute, group=group, label=label, metric=metric, n=int(seen.sum()), n_pos=int(p.sum()), value=float(value), low=low, high=high))
     return pd.DataFrame(rows)
