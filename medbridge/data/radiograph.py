@@ -6,8 +6,8 @@
 __all__ = ['MAX_PIXELS', 'Radiograph', 'to_pil', 'sniff', 'dicom_facts', 'age_years', 'stored_values', 'modality_lut', 'window',
            'voi_choices', 'read_radiograph', 'write_image', 'write_dicom', 'square_pixels']
 
-# %% ../../nbs/core/data/radiograph.ipynb #256e3bbf
-import io, warnings
+# %% ../../nbs/core/data/radiograph.ipynb #e14e2345
+import io, threading, warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,24 @@ def _one_or_three(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
+_pillow = threading.Lock()
+
+
+def _open_any_size(path, kind: str):
+    "Pillow's image without its own limit of size: ours is checked before anything is decoded, and can be raised."
+    from PIL import Image
+    with _pillow:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try: return Image.open(path, formats=[kind.upper()])
+        finally: Image.MAX_IMAGE_PIXELS = limit
+
+
 def _read_raster(path, kind: str, max_pixels: int) -> Radiograph:
     from PIL import Image, ImageOps
     Image.init()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(path, formats=[kind.upper()]) as image:
+        with _open_any_size(path, kind) as image:
             _too_large(*image.size, path, max_pixels)
             frames, mode = getattr(image, "n_frames", 1), image.mode
             if frames > 1 and kind == "tiff": raise InputError(f"The file holds {frames} pictures.", path, remedy="split it into files of one picture.")
