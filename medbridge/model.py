@@ -232,20 +232,36 @@ class MedBridge:
     @torch.no_grad()
     def predict(self, images,      # a Manifest, or one or several paths or arrays (H, W) or (C, H, W) in [0, 1]
                 drop=(),           # names of experts to leave out; the gates renormalise
-                batch=8) -> Prediction:
+                batch=8,
+                labels: list[str]|None = None, # other labels, scored by text though never trained on; None: the model's
+               ) -> Prediction:
         "Answers for images, nothing cached. Raises `InputError` naming a file that cannot be read."
         if isinstance(images, Manifest): images = images.paths
         if isinstance(images, (str, Path, np.ndarray, Tensor)): images = [images]
         if not len(images): raise InputError("No images given.", remedy="give at least one path or array.")
         keep, parts = self._keep(drop), []
+        text = None if labels is None else self._text(labels)
+        if text is not None:
+            keep = [k and t is not None for k, t in zip(keep, text)]                      # the others have no score for a label they did not learn
+            if not any(keep): raise InputError("No expert left scores labels by text, so a label never trained on has no score.", remedy="use an expert with a text encoder, and head=\"auto\" or \"text\".")
         missing = [i for i in images if isinstance(i, (str, Path)) and not Path(i).is_file()]
         if missing: raise InputError("There is no such image.", missing[0], remedy="check the path.")
         self.bridge.eval()
         for at in range(0, len(images), batch):
             pixels = [_pixels(i) for i in images[at:at + batch]]
             boxes = [cache.boxes_of(p, self.views, at + j, self.experts) for j, p in enumerate(pixels)]
-            parts.append(self._answer(*cache.compute(self.experts, self.starts, pixels, boxes), keep))
-        return self._collect(parts)
+            parts.append(self._answer(*cache.compute(self.experts, self.starts, pixels, boxes), keep, text))
+        return self._collect(parts, labels)
+
+    def add_expert(self, expert) -> "MedBridge": # a name, or an Expert
+        "A model with one more expert: what was trained stays as it is, `fit` trains what is new; see `medbridge.grow`."
+        from medbridge.grow import add_expert
+        return add_expert(self, expert)
+
+    def _text(self, labels: list[str]) -> list:
+        if not labels or isinstance(labels, str): raise InputError("`labels` is no list of names.", remedy="give a list with at least one.")
+        device = next(self.bridge.parameters()).device
+        return [text_embeddings(e, labels).to(device) if s.by_text else None for e, s in zip(self.experts, self.bridge.scorers)]
 
     def _keep(self, drop) -> list[bool]:
         names = [e.name for e in self.experts]
@@ -253,19 +269,21 @@ class MedBridge:
             if d not in names: raise did_you_mean(d, names, "expert of this model")
         return [n not in drop for n in names]
 
-    def _answer(self, features, boxes, keep) -> Output:
+    def _answer(self, features, boxes, keep, text=None) -> Output:
         device = next(self.bridge.parameters()).device
         move = lambda f: (f[0].to(device), [s.to(device) for s in f[1]] if f[1] is not None else None)
-        return self.bridge([move(f) if k else None for f, k in zip(features, keep)], boxes.to(device))
+        return self.bridge([move(f) if k else None for f, k in zip(features, keep)], boxes.to(device), text)
 
-    def _collect(self, parts: list[Output]) -> Prediction:
+    def _collect(self, parts: list[Output], labels=None) -> Prediction:
         logits, gates, scores = (torch.cat([getattr(p, n) for p in parts]).float().cpu().numpy() for n in ("logits", "gates", "scores"))
-        return Prediction(self.labels, [e.name for e in self.experts], logits, 1/(1 + np.exp(-logits)), gates, scores)
+        return Prediction(list(labels or self.labels), [e.name for e in self.experts], logits, 1/(1 + np.exp(-logits)), gates, scores)
 
     def save_pretrained(self, folder: str|Path) -> Path:
         "Write weights, configuration, calibration and model card, atomically."
         from safetensors.torch import save_file
+        from medbridge.grow import fold
         folder = Path(folder)
+        fold(self)
         with atomic_dir(folder) as part:
             save_file({k: v.contiguous() for k, v in self.bridge.state_dict().items()}, part/"model.safetensors")
             card.write_folder(part, dict(labels=self.labels, config=asdict(self.config), views=asdict(self.views),

@@ -32,7 +32,8 @@ def _start_biases(model: MedBridge, targets: np.ndarray) -> None:
     with np.errstate(all="ignore"): rate = np.nan_to_num(np.nanmean(targets, 0), nan=0.5)
     rate = np.clip(rate, 0.01, 0.99)
     with torch.no_grad():
-        for s in model.bridge.scorers: s.bias.copy_(torch.from_numpy(np.log(rate/(1 - rate)).astype(np.float32)))
+        for s in model.bridge.scorers:
+            if s.bias.requires_grad: s.bias.copy_(torch.from_numpy(np.log(rate/(1 - rate)).astype(np.float32)))
 
 
 def parameter_groups(model: MedBridge, lr: float, decay: float, # decay: of matrices
@@ -256,4 +257,4 @@ def _stores(model, train, val, stores):
 def _match_queries(model: MedBridge, store, rows) -> None:
     features, _ = store.batch(rows[:8])
     for s, (_, states) in zip(model.bridge.scorers, features):
-        if states: s.queries.match_scale(states[0])
+        if states and s.queries.query_tokens.requires_grad: s.queries.match_scale(states[0])
