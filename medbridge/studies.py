@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from .basics import InputError, atomic_path, cache_dir, fingerprint, progress
 from .data.manifest import Manifest
@@ -24,8 +25,9 @@ class StoreView:
                  states: int|None = None,        # the last T2 of each expert; None: all
                  experts: list|None = None,      # their numbers
                  rows=None,                      # rows of the whole manifest that the store holds, in its order; None: all
+                 blind=False,                    # states are zero: queries that read nothing
                 ):
-        self.store, self.views, self.states, self.experts = store, views, states, experts
+        self.store, self.views, self.states, self.experts, self.blind = store, views, states, experts, blind
         self.at = None if rows is None else {int(r): i for i, r in enumerate(rows)}
 
     def __len__(self) -> int: return len(self.store)
@@ -43,7 +45,8 @@ class StoreView:
         def part(pooled, kept):
             total = pooled.shape[1]
             if kept is not None and n < total: kept = [s.unflatten(0, (-1, total))[:, :n].flatten(0, 1) for s in kept]
-            return pooled[:, :n], kept if kept is None or self.states is None else kept[-self.states:]
+            kept = kept if kept is None or self.states is None else kept[-self.states:]
+            return pooled[:, :n], [torch.zeros_like(s) for s in kept] if self.blind and kept is not None else kept
         return [part(*features[k]) for k in (range(len(features)) if self.experts is None else self.experts)], boxes[:, :n]
 
 # %% ../nbs/core/studies.ipynb #75494bf9
