@@ -42,6 +42,11 @@ def _paper(args):
     print(Batch(args.preset, figures=args.figures).paper())
 
 
+def _train(args):
+    from medbridge.launch import run_task
+    run_task(args.folder)
+
+
 def _predict(args):
     import json
     from medbridge.card import STATEMENT
@@ -93,9 +98,14 @@ def _datasets(args):
     from medbridge.data import datasets
     if args.action == "list": print(datasets.available().to_string(index=False))
     elif not args.name: raise InputError(f"`datasets {args.action}` needs the name of a data set.", remedy="see `python -m medbridge datasets`.")
-    elif args.action == "check": print(datasets.check(args.name))
+    elif args.action == "check":
+        report = datasets.check(args.name, args.folder, on_error="report")
+        print(report.to_string(index=False))
+        for p in report.attrs["problems"][:20]: print(f"  {p['problem']} [file {p['file']}] [row {p['row']}] {p['remedy']}", file=sys.stderr)
+        if not report.ok.all(): raise InputError(f"'{args.name}' is not as it should be.", remedy="see the lines that are not ok.")
+    elif args.action == "audit": print(datasets.audit(datasets.load_or_csv(args.name, args.folder)))
     elif not args.folder: raise InputError("`datasets example` needs a folder to write to.", remedy="python -m medbridge datasets example NAME FOLDER")
-    else: print(datasets.example(args.name, args.folder))
+    else: print(f"{datasets.example(args.name, args.folder)}: simulated images in the layout of {args.name}; datasets.load({args.name!r}, folder=...) reads them")
 
 # %% ../nbs/core/cli.ipynb #cc0d5392
 def parser() -> argparse.ArgumentParser:
@@ -118,6 +128,10 @@ def parser() -> argparse.ArgumentParser:
     batch("job", _job, "run one job of a batch").add_argument("job", help="its name, as `status` shows it")
     batch("paper", _paper, "all tables and figures of a preset in one HTML page")
 
+    c = commands.add_parser("train", help="train a task written by medbridge.launch, in a process that `accelerate launch` starts")
+    c.add_argument("folder", help="folder of the task")
+    c.set_defaults(run=_train)
+
     c = commands.add_parser("predict", help="calibrated probabilities with intervals, routing weights, warnings and heat maps for radiographs")
     c.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF")
     c.add_argument("--model", default="embedded", help="folder of a saved model, or 'embedded' (default)")
@@ -135,8 +149,8 @@ def parser() -> argparse.ArgumentParser:
     c = commands.add_parser("experts", help="families, embedded experts and models in the local cache")
     c.set_defaults(run=_experts)
 
-    c = commands.add_parser("datasets", help="data sets: where they are expected, what was found; check one; write an example of one")
-    c.add_argument("action", nargs="?", default="list", choices=["list", "check", "example"])
+    c = commands.add_parser("datasets", help="data sets: where they are expected, what was found; check or audit one; write an example of one")
+    c.add_argument("action", nargs="?", default="list", choices=["list", "check", "audit", "example"])
     c.add_argument("name", nargs="?")
     c.add_argument("folder", nargs="?")
     c.set_defaults(run=_datasets)

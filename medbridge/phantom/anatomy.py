@@ -258,6 +258,14 @@ def _lung_depth() -> tuple[int, int]:
     return int(planes.min()), int(planes.max())
 
 
+@lru_cache(maxsize=8)
+def _linear(n: int, m: int):
+    "Weights (m, n) of linear interpolation from n nodes to m points, ends on ends."
+    import torch
+    at = np.linspace(0, n - 1, m)
+    return torch.from_numpy(np.maximum(0, 1 - np.abs(at[:, None] - np.arange(n))).astype(np.float32))
+
+
 class Projection:
     "The projection of one pose onto a detector of `size` x `size` pixels."
     NODES = 25 # the maps are smooth: they are evaluated on this many nodes a side and interpolated
@@ -278,7 +286,9 @@ class Projection:
         # in the normalised coordinates of grid_sample over the whole (Z, X) plane
         normal = [m/(n*d/2) for m, n, d in ((x, self.anatomy.shape[2], self.anatomy.spacing[2]), (z, self.anatomy.shape[0], self.anatomy.spacing[0]))]
         nodes = torch.from_numpy(np.stack(normal, 1).astype(np.float32))
-        self.grid = F.interpolate(nodes, size=(self.base, self.base), mode="bilinear", align_corners=True).permute(0, 2, 3, 1).contiguous() # (S, base, base, 2)
+        # bilinear interpolation as two products: rows, then columns with x and z side by side
+        w = _linear(self.NODES, self.base)
+        self.grid = ((w @ nodes.permute(0, 2, 3, 1).reshape(SLABS, self.NODES, -1)) @ torch.kron(w.T.contiguous(), torch.eye(2))).view(SLABS, self.base, self.base, 2)
 
     def _sample(self, images, corner, slabs: slice, window=(slice(None), slice(None)), padding="border"):
         "Sample slab images (s, c, z, x), whose voxel (0, 0) lies at voxel `corner` of the anatomy, at the detector pixels of `window`; summed over slabs."
@@ -290,13 +300,20 @@ class Projection:
             grid = grid*torch.tensor([N_x/n_x, N_z/n_z]) - torch.tensor([2*off_x/n_x, 2*off_z/n_z])
         return F.grid_sample(images, grid, align_corners=False, padding_mode=padding, mode="bilinear").sum(0)
 
-    def _enlarge(self, image):
-        import torch.nn.functional as F
+    def enlarge(self, image: np.ndarray, # (c, base, base) float32
+               ) -> np.ndarray:          # (c, size, size)
+        "From the grid on which anatomy is sampled (`base` pixels a side, finer than the CT) to the detector's pixels."
+        import torch, torch.nn.functional as F
         if self.base == self.size: return image
-        return F.interpolate(image[None], size=(self.size, self.size), mode="bicubic", align_corners=False)[0]
+        return F.interpolate(torch.from_numpy(image)[None], size=(self.size, self.size), mode="bicubic", align_corners=False)[0].numpy()
 
     def body(self) -> tuple[np.ndarray, np.ndarray]:
         "Line integrals of the patient's (soft tissue, bone), each (size, size) float32 in mm of water."
+        soft, bone = np.maximum(self.enlarge(self.coarse_body()), 0)
+        return soft, bone
+
+    def coarse_body(self) -> np.ndarray:
+        "`body` on the coarse grid: (2, base, base)."
         import torch
         slabs, _ = _slabs()
         p = self.pose.patient
@@ -304,16 +321,16 @@ class Projection:
         outer = np.clip(np.maximum(first - self.edges[:-1], self.edges[1:] - last)/(self.edges[1] - self.edges[0]), 0, 1)
         weight = torch.from_numpy((1 + (p.fat - 1)*outer).astype(np.float32))
         images = slabs.clone(); images[:, 0] *= weight[:, None, None]
-        soft, bone = self._enlarge(self._sample(images, (0, 0), slice(None))).clamp_min(0).numpy()
-        if p.breast: soft = soft + self._breasts()
-        return soft, bone
+        out = self._sample(images, (0, 0), slice(None)).numpy()
+        if p.breast: out[0] += self._breasts()
+        return out
 
     def _breasts(self) -> np.ndarray:
-        p, total = self.pose.patient, np.zeros((self.size, self.size), np.float32)
-        px = self.pose.field/self.size
-        for side in (-1, 1):
-            (u,), (v,) = forward(self.pose, [side*78.0], [-self.depth/2 + 5], [48.0], self.depth)
-            yy, xx = np.ogrid[:self.size, :self.size]
+        p, total = self.pose.patient, np.zeros((self.base, self.base), np.float32)
+        px = self.pose.field/self.base
+        us, vs = forward(self.pose, [-78.0, 78.0], [-self.depth/2 + 5]*2, [48.0]*2, self.depth, tolerance=1e-3)
+        for u, v in zip(us, vs):
+            yy, xx = np.ogrid[:self.base, :self.base]
             dx, dy = (xx + 0.5)*px - self.pose.field/2 - u, (yy + 0.5)*px - self.pose.field/2 - v
             rx, ry = 62*p.width, np.where(dy > 0, 48, 85)  # the lower border is the sharper one
             r2 = (dx/rx)**2 + (dy/ry)**2
@@ -323,7 +340,7 @@ class Projection:
     def volume(self, difference: np.ndarray, # (z, y, x) or (c, z, y, x) float32, relative density
                corner: tuple,                # voxel (z, y, x) of the anatomy where its first voxel lies
               ) -> tuple[np.ndarray, tuple[slice, slice]]:
-        "Line integral, mm of water, of a small difference volume: a patch ((c,) h, w) and the image window it belongs to."
+        "Line integral, mm of water, of a small difference volume: a patch ((c,) h, w) of the coarse grid (`base`) and the window it belongs to."
         import torch
         d = difference if difference.ndim == 4 else difference[None]
         z0, y0, x0 = corner
@@ -334,20 +351,14 @@ class Projection:
             lo, hi = max(self.edges[s], y0) - y0, min(self.edges[s + 1], y1) - y0
             images[s - s0, :, 1:-1, 1:-1] = d[:, :, lo:hi].sum(2)*self.anatomy.spacing[1]
         rows, cols = self._window(corner, d.shape[1:], s0, s1)
-        k = self.size//self.base
-        window = (slice(rows.start*k, rows.stop*k), slice(cols.start*k, cols.stop*k))
         if rows.start >= rows.stop or cols.start >= cols.stop: return np.zeros((*difference.shape[:-3], 0, 0), np.float32), (slice(0, 0), slice(0, 0))
-        patch = self._sample(torch.from_numpy(images), (z0 - 1, x0 - 1), slice(s0, s1), (rows, cols), padding="zeros")
-        if k > 1:
-            import torch.nn.functional as F
-            patch = F.interpolate(patch[None], scale_factor=k, mode="bicubic", align_corners=False)[0]
-        patch = patch.numpy()
-        return (patch if difference.ndim == 4 else patch[0]), window
+        patch = self._sample(torch.from_numpy(images), (z0 - 1, x0 - 1), slice(s0, s1), (rows, cols), padding="zeros").numpy()
+        return (patch if difference.ndim == 4 else patch[0]), (rows, cols)
 
     def _window(self, corner, shape, s0, s1) -> tuple[slice, slice]:
         "Rows and columns of the base grid that a box of voxels can reach in slabs s0 to s1."
         lo = self.anatomy.to_mm(np.array(corner) - 1.5); hi = self.anatomy.to_mm(np.array(corner) + np.array(shape) + 0.5)
-        xs, ys, zs = np.meshgrid(np.linspace(lo[2], hi[2], 4), self.y[s0:s1], np.linspace(lo[0], hi[0], 4))
+        xs, ys, zs = np.meshgrid(np.linspace(lo[2], hi[2], 4), self.y[[*range(s0, s1, 3), s1 - 1]], np.linspace(lo[0], hi[0], 4))
         u, v = forward(self.pose, xs.ravel(), ys.ravel(), zs.ravel(), self.depth, tolerance=0.05)
         px = self.pose.field/self.base
         def span(t): return slice(int(np.clip(np.floor((t.min() + self.pose.field/2)/px) - 3, 0, self.base)), int(np.clip(np.ceil((t.max() + self.pose.field/2)/px) + 3, 0, self.base)))
@@ -357,5 +368,5 @@ class Projection:
               ) -> np.ndarray:
         "Pixel coordinates (n, 2) as (column, row), pixel centres at half-integers."
         mm = np.atleast_2d(np.asarray(mm, float))
-        u, v = forward(self.pose, mm[:, 2], mm[:, 1], mm[:, 0], self.depth)
+        u, v = forward(self.pose, mm[:, 2], mm[:, 1], mm[:, 0], self.depth, tolerance=1e-3)
         return np.stack([u, v], 1)*self.size/self.pose.field + self.size/2

@@ -109,21 +109,25 @@ def _draw_lines(projection: Projection, lines: list, size: int) -> np.ndarray:
     "Attenuation of tubes and wires, mm of water."
     from PIL import Image, ImageDraw
     from scipy.interpolate import make_interp_spline
-    total = np.zeros((size, size), np.float32)
+    total, up = np.zeros((size, size), np.float32), 3 if size <= 512 else 1.5 # supersampling
     for line in lines:
         k = 1 if line.straight else min(3, len(line.points) - 1)
         knots = np.r_[0, np.cumsum(np.linalg.norm(np.diff(line.points, axis=0), axis=1))]
         curve = make_interp_spline(knots, line.points, k=k)(np.linspace(0, knots[-1], max(24, int(knots[-1]/4))))
-        xy, up = projection.points(curve), 3
+        xy = projection.points(curve)
         scale = size/projection.pose.field*1.08
+        # only the window that the line crosses, on even pixels, so that supersampled ones begin with it
+        room = line.radius*scale + 3
+        lo = np.clip((xy.min(0) - room)//2*2, 0, size).astype(int); hi = np.clip((xy.max(0) + room)//2*2 + 2, 0, size).astype(int)
+        if (hi <= lo).any(): continue
         def stroke(radius):
-            tile = Image.new("L", (size*up//2, size*up//2)) if size > 512 else Image.new("L", (size*up, size*up))
-            f = tile.size[0]/size
-            ImageDraw.Draw(tile).line([(float(a*f), float(b*f)) for a, b in xy], fill=255, width=max(1, round(2*radius*scale*f)), joint="curve")
-            return np.asarray(tile.resize((size, size), Image.Resampling.BOX), np.float32)/255
-        drawn = stroke(line.radius)*line.amount
-        if line.hollow: drawn -= 0.6*line.amount*stroke(0.6*line.radius)
-        total = np.maximum(total, drawn)
+            tile = Image.new("L", tuple(int(n*up) for n in hi - lo))
+            ImageDraw.Draw(tile).line([(float(a), float(b)) for a, b in (xy - lo)*up], fill=255, width=max(1, round(2*radius*scale*up)), joint="curve")
+            return np.asarray(tile.resize(tuple(int(n) for n in hi - lo), Image.Resampling.BOX), np.float32)*(line.amount/255)
+        drawn = stroke(line.radius)
+        if line.hollow: drawn -= 0.6*stroke(0.6*line.radius)
+        window = total[lo[1]:hi[1], lo[0]:hi[0]]
+        np.maximum(window, drawn, out=window)
     return total
 
 
@@ -163,31 +167,30 @@ def _render(c: Case, size: int, masks: bool) -> Rendered:
     pose = draw_pose(replace(patient, heart=min(patient.heart + widen, 0.42)), rng, c.view, **fields)
     if "Emphysema" in c.findings: pose = replace(pose, inspiration=pose.inspiration + 8*c.findings["Emphysema"])
     projection = Projection(pose, size)
-    soft, bone = projection.body()
-    truth = {}
+    body, truth, drawn = projection.coarse_body(), {}, []      # everything but lines adds up on the coarse grid
     for finding in made:
-        mask = np.zeros((size, size), bool)
-        lines = [p for p in finding.parts if isinstance(p, F.Line)]
+        mask, share = np.zeros((size, size), bool), np.zeros((1, projection.base, projection.base), np.float32)
         for p in finding.parts:
             if isinstance(p, F.Volume):
                 patch, window = projection.volume(p.difference, p.corner)
                 if patch.size == 0: continue
-                both = patch if patch.ndim == 3 else np.stack([patch, 0*patch])
-                soft[window] += both[0]; bone[window] += both[1]
+                if patch.ndim == 2: body[0][window] += patch
+                else: body[(slice(None), *window)] += patch
                 if masks:
-                    change = np.abs(both).sum(0)
-                    mask[window] |= change > max(0.3*change.max(), 0.6)
-        if lines:
-            drawn = _draw_lines(projection, lines, size)
-            soft += drawn
-            mask |= drawn > 1
+                    change = np.abs(patch) if patch.ndim == 2 else np.abs(patch).sum(0)
+                    share[0][window] = np.maximum(share[0][window], change/max(0.3*change.max(), 0.6))
         if masks and any(isinstance(p, F.Deform) for p in finding.parts):
             patch, window = projection.volume(*_heart())
-            mask[window] |= patch > 3
-        if masks: truth[finding.label] = mask
-    if c.view == "AP" and rng.random() < s.leads: soft += _draw_lines(projection, _leads(rng), size)
+            share[0][window] = patch/3
+        if lines := [p for p in finding.parts if isinstance(p, F.Line)]:
+            drawn.append(_draw_lines(projection, lines, size))
+            mask |= drawn[-1] > 1
+        if masks: truth[finding.label] = mask | (projection.enlarge(share)[0] > 1)
+    if c.view == "AP" and rng.random() < s.leads: drawn.append(_draw_lines(projection, _leads(rng), size))
+    soft, bone = np.maximum(projection.enlarge(body), 0)
+    for line in drawn: soft += line
     mm = pose.field/size
-    image = expose(np.maximum(soft, 0), np.maximum(bone, 0), s, rng, mm)
+    image = expose(soft, bone, s, rng, mm)
     return Rendered(finish(image, s, rng), truth, c, mm)
 
 

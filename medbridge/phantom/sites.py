@@ -42,8 +42,8 @@ class Site:
 SITES = {s.name: s for s in (
     Site("phantom-mimic", 1, 85, 0.55, 6e4, 0.28, 1.00, 3.0, 0.00, (345, 385), 0.10, "AP", 0.75, 1050, 0.47, 8, "MONOCHROME2", ".jpg", "ignore"),
     Site("phantom-chexpert", 2, 100, 0.35, 1.2e5, 0.22, 1.15, 4.0, 0.25, (335, 375), 0.15, "L", 0.45, 1150, 0.47, 8, "MONOCHROME2", ".jpg", "ignore"),
-    Site("phantom-nih", 3, 118, 0.28, 1.5e5, 0.40, 0.85, 0.0, 0.00, (330, 365), 0.35, "R", 0.30, 1150, 0.47, 8, "MONOCHROME2", ".png", "zeros"),
-    Site("phantom-rsna", 4, 112, 0.30, 9e4, 0.30, 1.00, 2.0, 0.45, (340, 370), 0.20, "PORT", 0.40, 1100, 0.47, 12, "MONOCHROME1", ".dcm", "zeros"),
+    Site("phantom-nih", 3, 118, 0.28, 1.5e5, 0.32, 0.95, 2.0, 0.00, (330, 365), 0.35, "R", 0.30, 1150, 0.47, 8, "MONOCHROME2", ".png", "zeros"),
+    Site("phantom-rsna", 4, 112, 0.30, 9e4, 0.30, 1.00, 2.0, 0.45, (340, 370), 0.20, "PORT", 0.40, 1100, 0.24, 12, "MONOCHROME1", ".dcm", "zeros"),
     Site("phantom-covidx", 5, 75, 0.70, 3e4, 0.55, 1.30, 5.0, 0.00, (325, 410), 0.30, "", 0.55, 1000, 0.47, 8, "MONOCHROME2", ".png", "zeros"),
     Site("phantom-radio", 6, 95, 0.40, 1e5, 0.30, 1.00, 2.5, 0.15, (335, 385), 0.15, "L", 0.40, 1150, 0.50, 8, "MONOCHROME2", ".png", "zeros"),
 )}
@@ -74,7 +74,7 @@ def expose(soft: np.ndarray,   # (size, size) mm of water
     primary = np.exp(-(mu_soft*soft + mu_bone*bone))
     k = max(1, primary.shape[0]//64)
     coarse = primary.reshape(primary.shape[0]//k, k, primary.shape[1]//k, k).mean((1, 3))
-    veil = ndi.zoom(ndi.gaussian_filter(coarse, 25/(mm*k), mode="nearest"), k, order=1, mode="nearest", grid_mode=True)
+    veil = _zoom(ndi.gaussian_filter(coarse, 25/(mm*k), mode="nearest"), primary.shape[0])
     body = float(np.median(primary))
     signal = primary + site.scatter*(0.5*body + 0.25*np.minimum(veil, 4*body))
     counts = site.photons*(mm/0.7)**2*ndi.gaussian_filter(signal, site.blur/mm)
@@ -84,10 +84,16 @@ def expose(soft: np.ndarray,   # (size, size) mm of water
     y = np.clip((y - low)/(high - low), 0, 1.15)
     if site.local:
         c = y.reshape(y.shape[0]//k, k, y.shape[1]//k, k).mean((1, 3))
-        y = y + site.local*(y - ndi.zoom(ndi.gaussian_filter(c, 25/(mm*k)), k, order=1, mode="nearest", grid_mode=True))
+        y = y + site.local*(y - _zoom(ndi.gaussian_filter(c, 25/(mm*k)), primary.shape[0]))
     y = np.clip(y, 0, 1)**site.gamma
     if site.contrast: y = (1/(1 + np.exp(-site.contrast*(y - 0.5))) - 1/(1 + np.exp(site.contrast/2)))/(2/(1 + np.exp(-site.contrast/2)) - 1)
     return np.clip(y, 0, 1).astype(np.float32)
+
+
+def _zoom(image: np.ndarray, size: int) -> np.ndarray:
+    "Bilinear enlargement (n, n) to (size, size)."
+    import torch, torch.nn.functional as F
+    return F.interpolate(torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None], size=(size, size), mode="bilinear", align_corners=False)[0, 0].numpy()
 
 # %% ../../nbs/core/phantom/sites.ipynb #38934f64
 def finish(image: np.ndarray, # (size, size) float32
