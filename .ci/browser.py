@@ -5,7 +5,7 @@
     python .ci/browser.py --screenshots DIR   keep a picture of each
 
 Each notebook is opened, all its cells are run from the menu, no cell may have failed, and in each explorer a control is moved by the keyboard until the numbers beside it change.
-Any request that would leave the machine is refused and counted as a failure. Where there is no Chromium, and it cannot be installed (CI=true, as root, by apt), the script says so and passes.
+Any request that would leave the machine is refused and, but for the icon font that Voila's own page asks for, counted as a failure. Where there is no Chromium, and it cannot be installed (CI=true, as root, by apt), the script says so and passes.
 """
 import argparse, json, os, re, secrets, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.error, urllib.parse, urllib.request
 from pathlib import Path
@@ -218,7 +218,9 @@ def main() -> int:
                     except Exception as error: report("Voila: the explorers are shown", False, str(error)[:1500] + server.log.read_text()[-1500:])
                     finally: page.close(); server.stop()
         finally: chromium.close()
-        report("no page asked for anything outside this machine", not outside, ", ".join(sorted(outside)[:5]))
+        icons = {u for u in outside if "/@fortawesome/" in u}                      # Voila's own page asks for its icon font; it is refused, and all works without
+        if icons: print("NOTICE  Voila asked for its icon font from outside; the request was refused")
+        report("no page asked for anything else outside this machine", not outside - icons, ", ".join(sorted(outside - icons)[:5]))
     failed = [n for n, ok in results.items() if not ok]
     print(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed or not results else 0
