@@ -9,6 +9,7 @@ __all__ = ['HEADS', 'Config', 'Scorer', 'Output', 'Bridge', 'loss_function', 'Pr
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -188,7 +189,7 @@ class MedBridge:
 
     def _repr_html_(self) -> str:
         from html import escape
-        rows = "".join(f"<tr><td>{escape(e.name)}</td><td>{e.family}</td><td>{e.depth} blocks of width {e.width}</td><td>{'text' if s.by_text else 'linear'}</td><td>{sum(p.numel() for p in s.parameters()):,}</td></tr>"
+        rows = "".join(f"<tr><td>{escape(e.name)}</td><td>{e.family}</td><td>{e.depth} blocks of width {e.width}</td><td>{' + '.join(['text']*s.by_text + ['linear']*(s.linear is not None))}</td><td>{sum(p.numel() for p in s.parameters()):,}</td></tr>"
                        for e, s in zip(self.experts, self.bridge.scorers))
         data = self.facts.get("data") or {}
         known = f"{data['images']:,} images of {escape(data['name'])}" + (" (simulated)" if data.get("stand_in") else "") if data else "not yet"
@@ -299,8 +300,8 @@ class MedBridge:
         from safetensors.torch import load_file
         folder = _embedded() if str(folder) == "embedded" else Path(folder)
         c, calibration = card.read_folder(folder)
-        views = Views(**{k: tuple(v) if isinstance(v, list) else v for k, v in c["views"].items()})
-        model = cls(c["labels"], experts or [e["name"] for e in c["experts"]], views, device, **c["config"])
+        sampling: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in c["views"].items()}
+        model = cls(c["labels"], experts or [e["name"] for e in c["experts"]], Views(**sampling), device, **c["config"])
         for e, saved in zip(model.experts, c["experts"]):
             if e.fingerprint != saved["fingerprint"]: raise InputError(f"Expert '{e.name}' differs from the one this model was trained with.", folder, remedy="load the same weights, or train again.")
         ours = model.bridge.state_dict()

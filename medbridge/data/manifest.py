@@ -9,7 +9,7 @@ __all__ = ['COLUMNS', 'SPLITS', 'Manifest', 'report_error', 'pseudonym', 'open_m
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,9 @@ class Manifest:
             if pd.api.types.is_numeric_dtype(table[l]) or pd.to_numeric(table[l], errors="coerce").notna().equals(table[l].notna()): table[l] = pd.to_numeric(table[l]).astype(np.float32)
         extra = [c for c in table.columns if c not in COLUMNS and c not in self.labels]
         self.table = table[[*COLUMNS, *self.labels, *extra]]
+
+    if TYPE_CHECKING:   # for type checkers only: further methods are added below, each beside its explanation
+        def __getattr__(self, name: str) -> Any: ...
 
     def __len__(self) -> int: return len(self.table)
 
