@@ -19,6 +19,7 @@ from .audit import audit, overlap, overlap_table, without_overlap
 from .chexpert import chexpert, chexpert_plus, mimic_cxr_jpg
 from .examples import example, is_example
 from .manifest import COLUMNS, Manifest
+from .mirror import mirror
 from .nih import covidx, nih, rsna
 from .splits import fractions, stratified, with_split
 from .tables import ENDINGS, read_csv

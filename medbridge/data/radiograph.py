@@ -113,8 +113,8 @@ def _read_raster(path, kind: str, max_pixels: int) -> Radiograph:
             array = np.asarray(image)
     bits = 16 if array.dtype == np.uint16 or (mode == "I" and kind == "png") else 8*array.dtype.itemsize
     facts = dict(format=kind, mode=mode, orientation=int(orientation))
-    if array.dtype == np.uint8: array = array.astype(np.float32)/np.float32(255)
-    elif bits == 16: array = array.astype(np.float32)/np.float32(65535)
+    if array.dtype == np.uint8: array = np.divide(array, np.float32(255), dtype=np.float32)
+    elif bits == 16: array = np.divide(array, np.float32(65535), dtype=np.float32)
     else: array = _unit_range(array, path)
     return Radiograph(_one_or_three(array), bits, facts)
 
@@ -246,12 +246,22 @@ def _choose_voi(ds, voi, path) -> dict|None:
 
 def _grey(ds, raw: np.ndarray, voi, scale: str, path) -> tuple[np.ndarray, dict]:
     "(H, W) stored values to float32 in [0, 1], and what was done."
-    if raw.dtype.kind == "f":
-        return _unit_range(raw, path), dict(voi="range of the data")
-    values = stored_values(ds, raw)
+    if raw.dtype.kind == "f": return _unit_range(raw, path), dict(voi="range of the data")
+    values, choice = stored_values(ds, raw), _choose_voi(ds, voi, path)
+    low, high = _stored_range(ds, values)
+    few = values.dtype.kind in "ui" and high - low < 2**16 <= values.size and not (choice is None and scale == "data")
+    # a large image holds few different values: transform each possible one once, and look the pixels up
+    y, padding, done = _transform(ds, np.arange(low, high + 1).astype(values.dtype) if few else values, choice, scale)
+    if few:
+        at = values if low == 0 else values.astype(np.int32) - int(low)
+        y, padding = y[at], None if padding is None else padding[at]
+    return y, dict(done, padded=float(padding.mean()) if padding is not None else 0.)
+
+
+def _transform(ds, values: np.ndarray, choice: dict|None, scale: str) -> tuple[np.ndarray, np.ndarray|None, dict]:
+    "Any shape of stored values to float32 in [0, 1], which of them are padding, and what was done."
     padding = _padding(ds, values)
     modality, (low, high) = modality_lut(ds, values)
-    choice = _choose_voi(ds, voi, path)
     if choice is None:
         used = modality if padding is None or padding.all() else modality[~padding]
         if scale == "data" or modality.dtype.kind == "f" and not high > low: low, high = float(used.min()), float(used.max())
@@ -266,7 +276,7 @@ def _grey(ds, raw: np.ndarray, voi, scale: str, path) -> tuple[np.ndarray, dict]
     inverted = str(ds.PhotometricInterpretation).strip() == "MONOCHROME1"
     if inverted: y = 1 - y
     if padding is not None: y[padding] = 0
-    return y.astype(np.float32), dict(voi=done, inverted=inverted, padded=float(padding.mean()) if padding is not None else 0.)
+    return y.astype(np.float32), padding, dict(voi=done, inverted=inverted)
 
 # %% ../../nbs/core/data/radiograph.ipynb #73fe5c0c
 def _padding(ds, values: np.ndarray) -> np.ndarray|None:
@@ -358,7 +368,7 @@ def read_radiograph(path: str|Path|bytes,          # file (or its bytes): DICOM,
     except BaseException as error: # decoders raise whatever their damaged input leads them to; a panic of the Rust one is no `Exception`
         what = " ".join(str(error).replace(str(name), Path(name).name).split())[:200] or type(error).__name__ # the file is named once, at the end
         raise InputError(f"The {kind} file cannot be decoded: {what}", name, remedy="the file is damaged, incomplete or of an unsupported kind; fetch it again or leave it out.") from error
-    if 0 in image.pixels.shape or not np.isfinite(image.pixels).all(): raise InputError("The image has no pixels, or pixels that are not numbers.", name, remedy="fetch the file again or leave it out.")
+    if 0 in image.pixels.shape or not np.isfinite(image.pixels.sum(dtype=np.float64)): raise InputError("The image has no pixels, or pixels that are not numbers.", name, remedy="fetch the file again or leave it out.")
     return image
 
 # %% ../../nbs/core/data/radiograph.ipynb #3d5fdc92
