@@ -2,25 +2,27 @@
 
 1. notebooks are clean and exported: `nbdev_clean` and `nbdev_export` change nothing;
 2. README.md is what nbs/index.ipynb gives; environment.yml and settings.ini name the same dependencies;
-3. every notebook of nbs/ runs: core and tutorials by nbdev_test, the batch's experiments by `medbridge reproduce smoke`;
+3. every notebook of nbs/ runs: those of the batch by `medbridge reproduce check`, all others as nbdev_test runs them;
 4. the wheel is built, installed with its dependencies into an empty environment outside the checkout, and imported there.
+
+`check.py PATH...` runs the named notebooks only.
 """
-import hashlib, os, re, subprocess, sys, tempfile, time
-from concurrent.futures import ThreadPoolExecutor
+import hashlib, os, re, signal, subprocess, sys, tempfile, time
 from configparser import ConfigParser
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-ENV = {**os.environ, "MEDBRIDGE_QUIET": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 WORKERS = max(1, min(4, os.cpu_count() or 1))
+os.environ.update(MEDBRIDGE_QUIET="1", HF_HUB_OFFLINE="1", PYTHONWARNINGS="ignore", OMP_NUM_THREADS="1", PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}")
+LIMIT = 1200   # seconds a notebook may take before it counts as hanging
 results: dict[str, bool] = {}
 
 
 def run(*command, cwd=ROOT, threads=1, **env):
     started = time.time()
     done = subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          env={**ENV, "OMP_NUM_THREADS": str(threads), **env})
+                          env={**os.environ, "OMP_NUM_THREADS": str(threads), **env})
     return done.returncode == 0, done.stdout + done.stderr, time.time() - started
 
 
@@ -58,15 +60,51 @@ def readme():
     record("README.md is what nbs/index.ipynb gives", ok, output)
 
 
-def notebook(path):
-    ok, output, seconds = run(BIN/"nbdev_test", "--path", path, "--n_workers", "0")
-    record(str(path.relative_to(ROOT)), ok, output, seconds)
+def preload():
+    "Import once what most notebooks import: each is run in a fork of this process. No thread is started before."
+    import medbridge, torch, torchvision, open_clip, timm, transformers, sklearn.linear_model, scipy.stats, skimage, seaborn, matplotlib.pyplot, pandas, nbdev.test  # noqa: F401
+    torch.set_num_threads(1)
+
+
+def run_here(path):
+    "One notebook, as nbdev_test runs it; never returns."
+    from nbdev.config import get_config
+    from nbdev.test import test_nb
+    signal.alarm(LIMIT)
+    os.chdir(ROOT/"nbs")
+    ok = False
+    try: ok, _ = test_nb(path, skip_flags=get_config().tst_flags.split(), basepath=ROOT)
+    except BaseException as error: print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    finally:
+        sys.stdout.flush(); sys.stderr.flush()
+        os._exit(0 if ok else 1)
+
+
+def run_notebooks(paths, others=()):
+    "Fork a process for each notebook, as many at a time as there are cores; `others`: processes that hold a core."
+    preload()
+    waiting, running = list(paths), {}
+    while waiting or running:
+        while waiting and len(running) + sum(p.poll() is None for p in others) < max(WORKERS, 1 + len(others)):
+            path, log = waiting.pop(0), tempfile.TemporaryFile()
+            sys.stdout.flush()
+            pid = os.fork()
+            if not pid:
+                os.dup2(log.fileno(), 1); os.dup2(log.fileno(), 2)
+                run_here(path)
+            running[pid] = path, log, time.time()
+        pid, status = next(((p, s) for p, s in (os.waitpid(p, os.WNOHANG) for p in list(running)) if p), (0, 0))
+        if not pid: time.sleep(0.05); continue
+        path, log, started = running.pop(pid)
+        log.seek(0); output = log.read().decode(errors="replace")
+        if os.WIFSIGNALED(status): output += f"\nended by {signal.Signals(os.WTERMSIG(status)).name} after {time.time() - started:.0f} s"
+        record(str(path.relative_to(ROOT)), status == 0, output, time.time() - started)
 
 
 def batch(folder):
-    ok, output, seconds = run(sys.executable, "-m", "medbridge", "reproduce", "smoke", "--figures", folder, threads=WORKERS)
-    record("experiments: medbridge reproduce smoke", ok, output, seconds)
-    ok, output, seconds = run(sys.executable, "-m", "medbridge", "reproduce", "smoke", "--figures", folder)
+    ok, output, seconds = run(sys.executable, "-m", "medbridge", "reproduce", "check", "--figures", folder, threads=WORKERS)
+    record("experiments: medbridge reproduce check", ok, output, seconds)
+    ok, output, seconds = run(sys.executable, "-m", "medbridge", "reproduce", "check", "--figures", folder)
     record("a second batch finds everything unchanged", ok and "0 of" in output, output, seconds)
 
 
@@ -91,21 +129,40 @@ def wheel(folder):
     record("python -m medbridge --help", ok and "predict" in output, output, seconds)
 
 
+def wheel_alone(folder):
+    "The wheel's checks as a process of its own: its lines are read when it ends."
+    return subprocess.Popen([sys.executable, __file__, "--wheel", folder], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
+
+
+def collect(process):
+    output, _ = process.communicate()
+    print(output, end="", flush=True)
+    found = re.findall(r"^(pass|FAIL)  (.+?)(?:  \(\d+ s\))?$", output, re.M)
+    results.update({name: word == "pass" for word, name in found})
+    if process.returncode or not found: record("the wheel's checks ran to their end", False, output)
+
+
 def main():
     started = time.time()
-    in_step(); dependencies(); readme()
-    batch_notebooks = set(re.findall(r'Experiment\("([a-z_]+)"', (ROOT/"medbridge/jobs.py").read_text()))
-    notebooks = [p for p in sorted((ROOT/"nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
-    in_batch = [p for p in notebooks if p.parent.name == "experiments" and p.stem in batch_notebooks]
-    assert len(in_batch) == len(batch_notebooks), "a notebook of the batch is missing"
-    alone = [p for p in notebooks if p not in in_batch]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
-        building = pool.submit(wheel, folder)
-        waiting = [pool.submit(notebook, p) for p in alone]
-        for job in [building, *waiting]: job.result()
-        batch(Path(folder)/"figures")
+    if sys.argv[1:2] == ["--wheel"]:
+        wheel(sys.argv[2]); return 0
+    if sys.argv[1:]:
+        run_notebooks([Path(p).resolve() for p in sys.argv[1:]])
+    else:
+        in_step(); dependencies(); readme()
+        code = "from medbridge import presets, reproduce; print(*{j.notebook for j in reproduce.jobs(presets.preset('check'))})"
+        batch_notebooks = set(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+        notebooks = [p for p in sorted((ROOT/"nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
+        in_batch = [p for p in notebooks if p.parent.name == "experiments" and p.stem in batch_notebooks]
+        assert len(in_batch) == len(batch_notebooks), "a notebook of the batch is missing"
+        alone = [p for p in notebooks if p not in in_batch]
+        with tempfile.TemporaryDirectory() as folder:
+            building = wheel_alone(folder)
+            run_notebooks(alone, [building])
+            collect(building)
+            batch(Path(folder)/"figures")
+        print(f"{len(alone)} notebooks ran alone and {len(in_batch)} in the batch, none skipped; {time.time() - started:.0f} s")
     failed = [name for name, ok in results.items() if not ok]
-    print(f"{len(alone)} notebooks ran alone and {len(in_batch)} in the batch, none skipped; {time.time() - started:.0f} s")
     if failed: print("failed: " + "; ".join(failed))
     print(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0

@@ -192,10 +192,10 @@ def _preset_of(parameters: dict[str, Any]) -> Any:
 
 @lru_cache(maxsize=1)
 def assets_fingerprint() -> str:
-    "Fingerprint of all files shipped with the package."
+    "Fingerprint of the files shipped with the package that a result can depend on: weights and tables; not the published figures, which have their own."
     import medbridge
     assets = Path(medbridge.__file__).parent/"assets"
-    return fingerprint({str(p.relative_to(assets)): p for p in sorted(assets.rglob("*")) if p.is_file()}) if assets.is_dir() else ""
+    return fingerprint({str(p.relative_to(assets)): p for p in sorted(assets.rglob("*")) if p.is_file() and p.name != "published.csv"}) if assets.is_dir() else ""
 
 # %% ../nbs/core/artefacts.ipynb #47c5867b
 VERSIONS = ".versions"

@@ -42,6 +42,11 @@ def _paper(args):
     print(Batch(args.preset, figures=args.figures).paper())
 
 
+def _train(args):
+    from medbridge.launch import run_task
+    run_task(args.folder)
+
+
 def _predict(args):
     import json
     from medbridge.card import STATEMENT
@@ -122,6 +127,10 @@ def parser() -> argparse.ArgumentParser:
     batch("status", _status, "what of a batch is done, stale, failed or running, and how long the rest will take")
     batch("job", _job, "run one job of a batch").add_argument("job", help="its name, as `status` shows it")
     batch("paper", _paper, "all tables and figures of a preset in one HTML page")
+
+    c = commands.add_parser("train", help="train a task written by medbridge.launch, in a process that `accelerate launch` starts")
+    c.add_argument("folder", help="folder of the task")
+    c.set_defaults(run=_train)
 
     c = commands.add_parser("predict", help="calibrated probabilities with intervals, routing weights, warnings and heat maps for radiographs")
     c.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF")

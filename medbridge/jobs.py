@@ -51,8 +51,17 @@ GIVEN_AS = dict(studied="site")     # axes whose parameter has another name
 
 EXPERIMENTS = (
     Experiment("in_domain", over=("seed", "site")),
+    Experiment("cross_domain", over=("seed", "source")),
+    Experiment("data_fractions", over=("seed", "studied")),
+    Experiment("families", over=("seed", "studied")),
+    Experiment("ablations", over=("seed", "studied")),
+    Experiment("unseen_labels", over=("seed", "studied")),
+    Experiment("fundus", over=("seed",)),
+    Experiment("reliability", over=("seed",), reads=("in_domain",)),
+    Experiment("lesions", over=("seed", "studied"), reads=("in_domain",), only=("check", "smoke", "embedded")),
     Experiment("domain_shift", reads=("in_domain",)),
     Experiment("table_in_domain", reads=("in_domain",), computes=False),
+    Experiment("table_published", reads=("table_in_domain",), computes=False),
     Experiment("figure_domain_shift", reads=("domain_shift",), computes=False),
     Experiment("figure_routing", reads=("in_domain",), computes=False),
 )

@@ -48,11 +48,13 @@ class Preset:
     families: tuple[str, ...] = EMBEDDED # experts that the extension goes through, one after the other
     grid: dict[str, tuple] = field(default_factory=dict) # ablation -> its values; see GRID
     threads: int = 1           # of each computing job: fixed, so that numbers do not depend on how many jobs run at once
+    study_images: int|None = None # training images of the studies, which train dozens of variants (None: all)
+    study_epochs: int|None = None # and their epochs (None: as `epochs`)
     gpus: int = 0              # for each computing job, where a cluster asks
     memory_mb: int = 3000      # for each computing job
 
 # fields of Config and Views that the ablations vary; the first value of each is the default and is computed once for all of them
-GRID = dict(n_views=(5, 1, 2, 9), sampler=("grid", "random", "saliency"), native=(True, False), n_queries=(4, 1, 2, 8), blocks=(2, 1, 4), attention=("one_way", "joint"), pool=("max", "mean", "attention"),
+GRID = dict(n_views=(5, 1, 3, 9), sampler=("grid", "random", "saliency"), native=(True, False), n_queries=(4, 1, 2, 8), blocks=(2, 1, 4), attention=("one_way", "joint"), pool=("max", "mean", "attention"),
             routing=("label", "image", "uniform", "best"), top_k=(None, 1, 2), head=("auto", "linear"), n_experts=(3, 2, 1))
 SHORT = {name: values[:2] for name, values in GRID.items()}
 
@@ -64,7 +66,8 @@ PRESETS = {p.name: p for p in (
            methods=("MedBridge", "zero-shot", "linear probe", "CLIP-Adapter", "Tip-Adapter-F", "CoOp", "LoRA", "uniform ensemble", "stacked probe", *CONTROLS), trials=1, tuned_images=32, tuned_epochs=2,
            studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"), fractions=(0.1, 1.0), grid=SHORT),
     Preset("embedded", PHANTOM, EMBEDDED, n_images=2000, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=30, resamples=2000,
-           methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=2, tuned_images=400, tuned_epochs=4, studied=("phantom-nih", "phantom-mimic"), sources=PHANTOM, draws=3, grid=GRID),
+           methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=2, tuned_images=400, tuned_epochs=4, studied=("phantom-nih", "phantom-mimic"), sources=PHANTOM, draws=3, grid=GRID,
+           study_images=400, study_epochs=15),
     Preset("paper", REAL, (FAMILIES[0], FAMILIES[2], FAMILIES[3]), n_images=None, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=30, resamples=2000,
            methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=4, tuned_images=None, tuned_epochs=10, studied=("nih", "mimic-cxr-jpg"), sources=REAL, draws=3, families=FAMILIES, grid=GRID, threads=8, gpus=1, memory_mb=64000),
 )}

@@ -86,6 +86,14 @@ class Batch:
     def lock(self) -> None:
         "Hold the folder for the life of this process and clear what killed ones left; `InputError` when another batch is at work in it."
         self._held.enter_context(artefacts.exclusive(self.runs))
+        for link in self.runs.iterdir(): # of jobs that are no longer in the table: readers must not find them
+            if link.is_symlink() and link.name not in self._by_name: link.unlink()
+
+    def paper(self) -> Path:
+        "Write all tables and figures of the preset as one HTML page beside its figures; returns its path."
+        page, path = report.paper(self.figures), self.figures.parent/f"{self.chosen.name}.html"
+        with atomic_path(path) as part: part.write_text(page, encoding="utf-8")
+        return path
 
     def gallery(self) -> None:
         "Write the page of all figures."

@@ -405,8 +405,8 @@ class Family:
 
 FAMILIES: dict[str, Family] = {}
 
-_modules = {"clip": "clip", "open_clip": "openclip", "open_clip_timm": "openclip", "siglip": "clip", "blip2": "generative", "llava": "generative", "gemma3": "generative",
-            "internvl": "generative", "qwen2_5_vl": "qwen", "dinov2": "generative", "timm_cnn": "cnn"}
+_modules = {"clip": "clip", "open_clip": "openclip", "open_clip_timm": "openclip", "siglip": "clip", "siglip2": "clip", "blip2": "generative", "llava": "generative", "gemma3": "generative",
+            "internvl": "generative", "qwen2_5_vl": "qwen", "qwen3_vl": "qwen", "dinov2": "generative", "timm_cnn": "cnn"}
 
 
 def register(name: str, tiny: Callable, from_folder=None, model_types=(), note="") -> Family:

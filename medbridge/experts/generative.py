@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..basics import InputError
-from .clip import clip_parts, from_pretrained, read_config, view_of
+from .clip import check_fit, clip_parts, from_pretrained, read_config, read_tensors, view_of, weight_files
 from .core import BlockParts, Expert, ViewTransform, randomise, register
 
 # %% ../../nbs/core/experts/generative.ipynb #218316ce
@@ -42,21 +42,22 @@ def fill_tower(tower: nn.Module, # filled in place
                folder: Path,     # with model.safetensors, or its index and shards
                rename,           # a checkpoint's key -> the module's key, or None for what is not wanted
                dtype=None) -> None:
-    "Read a module's tensors and no others. Raises `InputError` for a missing or damaged file, or a tensor that is not there."
-    from safetensors import safe_open
+    "Read a module's tensors and no others. Raises `InputError` for a missing or damaged file, or a tensor that is not there or does not fit."
     folder = Path(folder)
-    index = folder/"model.safetensors.index.json"
-    files = sorted({folder/f for f in json.loads(index.read_text())["weight_map"].values()}) if index.is_file() else [folder/"model.safetensors"]
-    wanted, found = set(tower.state_dict()), {}
-    for path in files:
-        if not path.is_file(): raise InputError("A weights file is missing.", path, remedy="fetch the folder again.")
-        try:
-            with safe_open(path, "pt") as f: found |= {rename(k): f.get_tensor(k).to(dtype or torch.float32) for k in f.keys() if rename(k) in wanted}
-        except Exception as error: raise InputError(f"The weights cannot be read ({type(error).__name__}).", path, remedy="fetch the folder again.") from error
-    missing = sorted(k for k in wanted - set(found) if "position_ids" not in k)
-    if missing: raise InputError(f"{len(missing)} tensors of the vision tower are not in the weights, first '{missing[0]}'.", folder, remedy="the folder does not hold this kind of model, or its layout is newer than this version.")
-    tower.load_state_dict(found, strict=False)
+    own, found = tower.state_dict(), {}
+    for path in _files_with(folder, lambda k: rename(k) in own): found |= read_tensors(path, lambda k: rename(k) if rename(k) in own else None)
+    check_fit(set(own) - set(found), [k for k, v in found.items() if v.shape != own[k].shape], folder)
+    tower.load_state_dict({k: v.to(dtype or torch.float32) for k, v in found.items()}, strict=False)
     if dtype is not None: tower.to(dtype)
+
+
+def _files_with(folder: Path, wanted) -> list[Path]:
+    "Weight files that hold a wanted tensor: an index says so, and shards with none are not opened."
+    index = next((i for n in ("model.safetensors", "pytorch_model.bin") if (i := folder/f"{n}.index.json").is_file()), None)
+    if index is None: return weight_files(folder)
+    try: places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+    except (ValueError, KeyError): raise InputError("The index of the weights is not readable.", index, remedy="fetch the folder again.") from None
+    return sorted({folder/f for k, f in places.items() if wanted(k)}) or weight_files(folder)
 
 # %% ../../nbs/core/experts/generative.ipynb #8a22ecb2
 class TowerExpert(Expert):

@@ -6,12 +6,13 @@
 __all__ = ['EMBEDDED', 'asset_folder', 'load', 'from_folder', 'available']
 
 # %% ../../nbs/core/experts/loading.ipynb #95868719
-import json, os
+import inspect, json, os
 from pathlib import Path
 
 import pandas as pd
 
 from ..basics import InputError, did_you_mean
+from .clip import fixed_size, read_config
 from .core import FAMILIES, Expert, family, family_names
 
 # %% ../../nbs/core/experts/loading.ipynb #ed028e06
@@ -24,70 +25,109 @@ def asset_folder(name: str) -> Path:
     return Path(medbridge.__file__).parent/"assets/experts"/name
 
 
-def load(name: str,               # embedded name, local folder, "hf-hub:org/model" or "org/model"
+def load(name: str,               # embedded name, local folder, "hf-hub:org/model", "timm:model" or "org/model"
          revision: str|None = None, # of a hub model: branch, tag or commit
          device=None,             # torch device; default: CPU
          dtype=None,              # torch dtype; default: float32
+         image_shape: tuple[int, int]|None = None, # native height, width of the images, for towers that take any grid (NaFlex, Qwen-VL)
         ) -> Expert:
-    "A frozen expert by name. Raises `InputError` for an unknown name, a damaged folder, or a hub model without network."
-    expert = _load(str(name), revision, dtype)
+    "A frozen expert by name. Raises `InputError` for an unknown name, a damaged folder, or a hub model that cannot be had."
+    if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1): raise InputError(f"`image_shape` {image_shape} is not (height, width) in pixels.", remedy="give the native shape of your images, such as (2500, 2048).")
+    expert = _load(str(name), revision, dtype=dtype, **({} if image_shape is None else dict(image_shape=tuple(image_shape))))
     return expert.to(device) if device is not None else expert
 
 
-def _load(name: str, revision, dtype) -> Expert:
+def _load(name: str, revision, **options) -> Expert:
+    if name in EMBEDDED and (revision or "image_shape" in options): raise InputError(f"'{name}' is embedded: it has one revision and one input size.", remedy="leave `revision` and `image_shape` out.")
     if name == "lite0-imagenet":
         from medbridge.experts.cnn import lite0
-        return lite0(dtype=dtype)
+        return lite0(**options)
     if name in EMBEDDED:
         folder = asset_folder(name)
         if not folder.is_dir(): raise InputError(f"The weights of '{name}' are missing from the package.", folder, remedy="install medbridge again.")
-        return from_folder(folder, name, dtype)
-    if name.startswith("hf-hub:"):
-        from medbridge.experts.openclip import from_hub
-        if revision: raise InputError("open_clip takes no revision for a hub model.", remedy="fetch the revision with huggingface_hub and give its folder.")
-        return from_hub(name, dtype=dtype)
-    if Path(name).is_dir(): return from_folder(Path(name), name, dtype)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).suffix: return from_folder(_fetch(name, revision), name, dtype)
-    if "/" in name or "\\" in name: raise InputError("There is no such folder.", name, remedy="give the folder of a transformers or open_clip model.")
+        return from_folder(folder, name, **options)
+    if name.startswith("timm:"):
+        from medbridge.experts.cnn import hub_id
+        return from_folder(_fetch(hub_id(name.removeprefix("timm:")), revision), name, **options)
+    if name.startswith("hf-hub:"): return from_folder(_fetch(name.removeprefix("hf-hub:"), revision), name, **options)
+    if Path(name).is_dir():
+        if revision: raise InputError(f"A folder has no revisions, and revision '{revision}' was asked for.", name, remedy="leave it out.")
+        return from_folder(Path(name), name, **options)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")): return from_folder(_fetch(name, revision), name, **options)
+    if "/" in name or "\\" in name: raise InputError("There is no such folder.", name, remedy="give the folder of a transformers, open_clip or timm model.")
     raise did_you_mean(name, EMBEDDED, "expert")
 
 
-def from_folder(folder: Path, name: str, dtype=None) -> Expert:
+def from_folder(folder: Path, name: str, dtype=None, image_shape=None) -> Expert:
     "An expert from a local folder; the family is read from its configuration."
     folder, card = Path(folder), None
     if (folder/"card.json").is_file(): card = json.loads((folder/"card.json").read_text(encoding="utf-8"))
-    if (folder/"open_clip_config.json").is_file(): return family("open_clip").from_folder(folder, name, card=card, dtype=dtype)
-    from medbridge.experts.clip import read_config
-    kind = read_config(folder).get("model_type", "")
+    found, options = _family_of(folder), dict(card=card, dtype=dtype)
+    if image_shape is not None:
+        if "image_shape" not in inspect.signature(found.from_folder).parameters: raise fixed_size(name)
+        options["image_shape"] = image_shape
+    return found.from_folder(folder, name, **options)
+
+
+def _family_of(folder: Path):
+    if (folder/"open_clip_config.json").is_file(): return family("open_clip")
+    config = read_config(folder)
+    if "architecture" in config and "model_type" not in config: return family("timm_cnn")
+    kind = config.get("model_type", "")
     for f in family_names(): family(f)
     for f in FAMILIES.values():
-        if kind in f.model_types: return f.from_folder(folder, name, card=card, dtype=dtype)
-    known = sorted(k for f in FAMILIES.values() for k in f.model_types)
-    raise InputError(f"No adapter serves models of type '{kind}'.", folder/"config.json", remedy=f"known types: {', '.join(known)}, and open_clip folders.")
+        if kind in f.model_types: return f
+    known = f"known types: {', '.join(sorted(k for f in FAMILIES.values() for k in f.model_types))}, and folders of open_clip and timm."
+    if "auto_map" in config: raise InputError(f"The model ('{kind}') wants its own Python code to be run, which is refused: code of a hub runs with your rights.", folder/"config.json", remedy=f"choose a model that transformers knows, or write an adapter; {known}")
+    raise InputError(f"No adapter serves models of type '{kind}'.", folder/"config.json", remedy=known)
 
 
 def _fetch(name: str, revision) -> Path:
-    "Snapshot of a hub model in the local cache."
+    "Snapshot of a hub model in the local cache: safetensors, or pickles where there are none."
     from huggingface_hub import snapshot_download
-    patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
-    try: return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE")))
-    except Exception as error:
-        why = "is gated: accept its licence on its page and log in with `hf auth login`" if "gated" in str(error).lower() or "401" in str(error) else "could not be fetched, and the local cache does not hold it"
-        raise InputError(f"'{name}' {why} ({type(error).__name__}).", remedy="check the name and the network, or give a local folder; the embedded experts need no network: " + ", ".join(EMBEDDED) + ".") from None
+    texts = ["*.json", "*.txt", "*.model", "*.gz"]
+    def get(*patterns): return Path(snapshot_download(name, revision=revision, allow_patterns=[*texts, *patterns], local_files_only=os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE")))
+    try:
+        folder = get("*.safetensors")
+        return folder if list(folder.glob("*.safetensors")) else get("*.bin")
+    except Exception as error: raise _refusal(name, revision, error) from None
 
 
-def available() -> pd.DataFrame:
+def _refusal(name: str, revision, error: Exception) -> InputError:
+    "What went wrong at the hub, and what to do."
+    from huggingface_hub import errors
+    kind = type(error).__name__
+    offline = "give a local folder, or an embedded expert, which needs no network: " + ", ".join(EMBEDDED) + "."
+    if isinstance(error, errors.GatedRepoError): return InputError(f"'{name}' is gated: its owner asks for a licence to be accepted first ({kind}).", remedy=f"accept it on the model's page and log in with `hf auth login`; or {offline}")
+    if isinstance(error, errors.RevisionNotFoundError): return InputError(f"'{name}' has no revision '{revision}' ({kind}).", remedy="give a branch, tag or commit that the model's page lists.")
+    if isinstance(error, errors.RepositoryNotFoundError): return InputError(f"The hub has no model '{name}', or it is private ({kind}).", remedy=f"check the spelling, or log in with `hf auth login`; or {offline}")
+    at = f" at revision '{revision}'" if revision else ""
+    return InputError(f"'{name}'{at} could not be fetched, and the local cache does not hold it ({kind}).", remedy=f"check the name and the network; or {offline}")
+
+
+def available() -> pd.DataFrame: # name, kind, family, note
     "What can be loaded: embedded experts, models in the local hub cache, and the families that adapters serve."
     rows = []
     for name in EMBEDDED:
         card = _card(name)
         rows.append(dict(name=name, kind="embedded", family=card.get("family", ""), note=card.get("pretraining", "") if asset_folder(name).is_dir() or name == "lite0-imagenet" else "weights missing"))
-    try:
-        from huggingface_hub import scan_cache_dir
-        rows += [dict(name=r.repo_id, kind="local cache", family="", note=f"{r.size_on_disk/2**20:.0f} MiB") for r in sorted(scan_cache_dir().repos, key=lambda r: r.repo_id) if r.repo_type == "model"]
-    except Exception: pass   # no cache folder yet
+    rows += _cached()
     for f in family_names(): rows.append(dict(name="", kind="family", family=f, note=family(f).note))
     return pd.DataFrame(rows)
+
+
+def _cached() -> list[dict]:
+    "Models of the local hub cache that an adapter serves."
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+    try: repos = sorted((r for r in scan_cache_dir().repos if r.repo_type == "model"), key=lambda r: r.repo_id)
+    except CacheNotFound: return []
+    rows = []
+    for r in repos:
+        newest = max(r.revisions, key=lambda v: v.last_modified, default=None)
+        try: found = _family_of(newest.snapshot_path).name
+        except (InputError, AttributeError): continue                  # data for something else
+        rows.append(dict(name=r.repo_id, kind="local cache", family=found, note=f"{r.size_on_disk/2**20:.0f} MiB"))
+    return rows
 
 
 def _card(name: str) -> dict:
