@@ -37,6 +37,7 @@ class show_docs(Processor):
         if not P._is_showdoc(cell): return
         shown = eval(re.search(r"^show_doc\(([\w.]+)", cell.source, re.M)[1], self.shell.user_ns)
         call = inspect.unwrap(shown.__init__ if isinstance(shown, type) else shown)
+        call = getattr(call, "__func__", call)
         if getattr(call, "__defaults__", None): call.__defaults__ = tuple(tuple(v.tolist()) if hasattr(v, "tolist") else v for v in call.__defaults__)  # show_doc compares defaults, which arrays refuse
         self.shell.cell(cell)
         if self.shell.exc: raise RuntimeError(f"{self.nb.path_}: {cell.source}") from self.shell.exc
