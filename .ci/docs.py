@@ -35,9 +35,12 @@ class show_docs(Processor):
 
     def __call__(self, cell):
         if not P._is_showdoc(cell): return
+        shown = eval(re.search(r"^show_doc\(([\w.]+)", cell.source, re.M)[1], self.shell.user_ns)
+        call = inspect.unwrap(shown.__init__ if isinstance(shown, type) else shown)
+        call = getattr(call, "__func__", call)
+        if getattr(call, "__defaults__", None): call.__defaults__ = tuple(tuple(v.tolist()) if hasattr(v, "tolist") else v for v in call.__defaults__)  # show_doc compares defaults, which arrays refuse
         self.shell.cell(cell)
         if self.shell.exc: raise RuntimeError(f"{self.nb.path_}: {cell.source}") from self.shell.exc
-        shown = eval(re.search(r"^show_doc\(([\w.]+)", cell.source, re.M)[1], self.shell.user_ns)
         try: line = inspect.getsourcelines(inspect.unwrap(shown))[1]     # nbdev leaves it None
         except (TypeError, OSError): line = 1
         for o in cell.outputs:
@@ -217,8 +220,11 @@ def render():
     return "Quarto" if quarto else "smalldocs"
 
 
-def mathml():
-    "Equations of smalldocs, which leaves them to a script from the network."
+FONTS = r"@import\s*(?:url\()?\s*[\"']?https?://[^\"')]+[\"']?\)?[^;]*;"
+
+
+def self_contained():
+    "What smalldocs leaves to the network: equations become MathML, themes use the fonts that the reader has."
     from latex2mathml.converter import convert
     def one(m):
         tex = html.unescape(m[2]).strip()
@@ -231,6 +237,7 @@ def mathml():
         # notebooks' pictures have no words of their own
         text = text.replace('<img src="data:', '<img alt="output of the cell above" loading="lazy" src="data:')
         path.write_text(text, encoding="utf-8"); count += n
+    for path in SITE.rglob("*.css"): path.write_text(re.sub(FONTS, "", path.read_text(encoding="utf-8")), encoding="utf-8")
     return count
 
 
@@ -261,6 +268,7 @@ def check():
             if target.is_dir(): target = target/"index.html"
             if not target.is_file(): broken.append(f"{path.relative_to(SITE)}: no such file: {link}")
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids: broken.append(f"{path.relative_to(SITE)}: no such anchor: {link}")
+    broken += [f"{p.relative_to(SITE)}: needs the network" for p in SITE.rglob("*.css") if re.search(r"(@import|url\()\s*(url\()?[\"']?https?:", p.read_text(encoding="utf-8"))]
     assert checked > 0 and len(pages) > 10, "no links were checked"
     if broken: sys.exit(f"{len(broken)} broken links of {checked:,}:\n" + "\n".join(sorted(set(broken))[:60]))
     return len(pages), checked
@@ -269,7 +277,7 @@ def check():
 def main():
     process(); add_pages(); sidebar()
     by = render()
-    equations = mathml()
+    equations = self_contained()
     pages, links = check()
     print(f"_docs/index.html: {pages} pages by {by}, {equations} equations, {links:,} internal links checked, none broken")
 
