@@ -65,9 +65,9 @@ PRESETS = {p.name: p for p in (
     Preset("smoke", PHANTOM, EMBEDDED, n_images=240, size=512, seeds=(0,), n_views=5, n_queries=4, epochs=10, resamples=1000,
            methods=("MedBridge", "zero-shot", "linear probe", "CLIP-Adapter", "Tip-Adapter-F", "CoOp", "LoRA", "uniform ensemble", "stacked probe", *CONTROLS), trials=1, tuned_images=32, tuned_epochs=2,
            studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"), fractions=(0.1, 1.0), grid=SHORT),
-    Preset("embedded", PHANTOM, EMBEDDED, n_images=2000, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=30, resamples=2000,
-           methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=2, tuned_images=400, tuned_epochs=4, studied=("phantom-nih", "phantom-mimic"), sources=PHANTOM, draws=3, grid=GRID,
-           study_images=400, study_epochs=15),
+    Preset("embedded", PHANTOM, EMBEDDED, n_images=800, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=10, resamples=2000,
+           methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=2, tuned_images=48, tuned_epochs=2, studied=("phantom-nih",), sources=PHANTOM, draws=3, grid=GRID,
+           study_images=400, study_epochs=10),
     Preset("paper", REAL, (FAMILIES[0], FAMILIES[2], FAMILIES[3]), n_images=None, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=30, resamples=2000,
            methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=4, tuned_images=None, tuned_epochs=10, studied=("nih", "mimic-cxr-jpg"), sources=REAL, draws=3, families=FAMILIES, grid=GRID, threads=8, gpus=1, memory_mb=64000),
 )}
