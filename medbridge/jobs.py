@@ -64,6 +64,15 @@ EXPERIMENTS = (
     Experiment("table_published", reads=("table_in_domain",), computes=False),
     Experiment("figure_domain_shift", reads=("domain_shift",), computes=False),
     Experiment("figure_routing", reads=("in_domain",), computes=False),
+    Experiment("table_cross_domain", reads=("cross_domain", "in_domain"), computes=False),
+    Experiment("figure_data_fractions", reads=("data_fractions", "in_domain"), computes=False),
+    Experiment("table_families", reads=("families",), computes=False),
+    Experiment("table_ablations", reads=("ablations",), computes=False),
+    Experiment("table_unseen_labels", reads=("unseen_labels",), computes=False),
+    Experiment("table_efficiency", reads=("in_domain",), computes=False),
+    Experiment("figure_lesions", reads=("lesions",), only=("check", "smoke", "embedded"), computes=False),
+    Experiment("figure_calibration", reads=("reliability",), computes=False),
+    Experiment("table_fundus", reads=("fundus",), computes=False),
 )
 
 # %% ../nbs/core/jobs.ipynb #7025151e
