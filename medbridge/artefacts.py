@@ -169,7 +169,7 @@ def notebook_key(notebook: str|Path,        # notebook that computes
     "Key over everything that decides a notebook's result: its code, the medbridge code it imports, parameters, inputs, assets, versions."
     code, modules = _notebook_code(Path(notebook).read_text(encoding="utf-8"))
     out_free = {k: v for k, v in parameters.items() if k not in ("out", "runs", "figures")}
-    return fingerprint(code, _package_code(modules), out_free, _preset_of(parameters), inputs, assets_fingerprint(), package_versions())
+    return fingerprint(code, _package_code(modules), out_free, _preset_of(parameters), inputs, assets_fingerprint(), package_versions(), *([_published_print()] if "medbridge.published" in modules else []))
 
 
 @lru_cache(maxsize=256)
@@ -190,9 +190,14 @@ def _preset_of(parameters: dict[str, Any]) -> Any:
     return importlib.import_module("medbridge.presets").PRESETS.get(parameters.get("preset")) if "preset" in parameters else None
 
 
+def _published_print() -> str:
+    path = Path(importlib.import_module("medbridge").__file__).parent/"assets/published.csv"
+    return fingerprint(path) if path.is_file() else ""
+
+
 @lru_cache(maxsize=1)
 def assets_fingerprint() -> str:
-    "Fingerprint of the files shipped with the package that a result can depend on: weights and tables; not the published figures, which have their own."
+    "Fingerprint of the files shipped with the package that a result can depend on: weights and tables; not the published figures, which only their own table reads."
     import medbridge
     assets = Path(medbridge.__file__).parent/"assets"
     return fingerprint({str(p.relative_to(assets)): p for p in sorted(assets.rglob("*")) if p.is_file() and p.name != "published.csv"}) if assets.is_dir() else ""

@@ -104,7 +104,7 @@ class FeatureStore:
                  shard=128,                      # images in a shard
                  dtype=torch.float16,            # of what is kept
                  say=None,                       # receives one line with the size before anything is written; None: standard error
-                 open_shards=256,                # most shards mapped at a time
+                 open_shards=8192,               # most shards mapped at a time (three maps each; Linux allows a process 65,530)
                 ):
         self.manifest, self.experts, self.views, self.shard, self.dtype = manifest, list(experts), views, shard, dtype
         if shard < 1: raise InputError(f"A shard of {shard} images.", remedy="128 is the default.")
@@ -112,7 +112,7 @@ class FeatureStore:
         if budget is not None: policy = next((p for p in ("frozen-stream", "prefix", "pooled") if self.bytes_per_image(p)*len(manifest) <= budget), "none")
         if policy not in POLICIES: raise did_you_mean(str(policy), POLICIES, "cache policy")
         self.policy, self.folder, self.say = policy, Path(folder or cache_dir("features")), say or _say
-        self._open, self._most, self._sound, self._keys = OrderedDict(), open_shards, set(), None
+        self._open, self._most, self._sound, self._keys, self._names = OrderedDict(), open_shards, set(), None, {}
         if policy != "none": self.build()
 
     def __len__(self) -> int: return len(self.manifest)
@@ -138,11 +138,15 @@ class FeatureStore:
         return [root/p for p in self.manifest.table.path.iloc[rows].fillna("")]
 
     def _shard_folder(self, i: int, k: int) -> Path:
+        if (i, k) not in self._names: self._names[i, k] = self._shard_name(i, k)
+        return self.folder/self._names[i, k]
+
+    def _shard_name(self, i: int, k: int) -> str:
         if self._keys is None: self._keys = image_keys(self.manifest)
         rows, e = self._shard_rows(i), self.experts[k]
         random = rows if self.views.sampler == "random" else None
         seen = self.experts[0].fingerprint if self.views.sampler == "saliency" else None
-        return self.folder/fingerprint(self._keys[rows], asdict(self.views), random, seen, e.fingerprint, self.starts[k], self.policy, str(self.dtype), _code(type(e).__module__))
+        return fingerprint(self._keys[rows], asdict(self.views), random, seen, e.fingerprint, self.starts[k], self.policy, str(self.dtype), _code(type(e).__module__))
 
     def _missing(self, i: int) -> list[int]: return [k for k in range(len(self.experts)) if not (self._shard_folder(i, k)/"meta.json").is_file()]
 

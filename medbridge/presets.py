@@ -54,20 +54,20 @@ class Preset:
     memory_mb: int = 3000      # for each computing job
 
 # fields of Config and Views that the ablations vary; the first value of each is the default and is computed once for all of them
-GRID = dict(n_views=(5, 1, 3, 9), sampler=("grid", "random", "saliency"), native=(True, False), n_queries=(4, 1, 2, 8), blocks=(2, 1, 4), attention=("one_way", "joint"), pool=("max", "mean", "attention"),
-            routing=("label", "image", "uniform", "best"), top_k=(None, 1, 2), head=("auto", "linear"), n_experts=(3, 2, 1))
+GRID = dict(n_views=(5, 1, 3, 9), sampler=("grid", "random", "saliency"), native=(True, False), queries=("read", "blind"), n_queries=(4, 1, 2, 8), blocks=(2, 1, 4), attention=("one_way", "joint"), pool=("max", "mean", "attention"),
+            routing=("label", "image", "uniform", "best"), top_k=(None, 1, 2), head=("both", "auto", "linear"), start=("ridge", "random"), n_experts=(3, 2, 1))
 SHORT = {name: values[:2] for name, values in GRID.items()}
 
 PRESETS = {p.name: p for p in (
     Preset("check", ("phantom-nih", "phantom-mimic"), EMBEDDED, n_images=80, size=256, seeds=(0,), n_views=3, n_queries=2, epochs=2, resamples=100,
            methods=("MedBridge", "zero-shot", "linear probe", "CoOp", "LoRA", "uniform ensemble", *CONTROLS), trials=1, tuned_images=16, tuned_epochs=1, studied=("phantom-nih",), sources=("phantom-nih",),
-           fractions=(0.5, 1.0), families=EMBEDDED[1:2], grid=dict(n_views=(3, 1), routing=("label", "uniform"), head=("auto", "linear"))),
+           fractions=(0.5, 1.0), families=EMBEDDED[1:2], grid=dict(n_views=(3, 1), queries=("read", "blind"), routing=("label", "uniform"))),
     Preset("smoke", PHANTOM, EMBEDDED, n_images=240, size=512, seeds=(0,), n_views=5, n_queries=4, epochs=10, resamples=1000,
            methods=("MedBridge", "zero-shot", "linear probe", "CLIP-Adapter", "Tip-Adapter-F", "CoOp", "LoRA", "uniform ensemble", "stacked probe", *CONTROLS), trials=1, tuned_images=32, tuned_epochs=2,
            studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"), fractions=(0.1, 1.0), grid=SHORT),
-    Preset("embedded", PHANTOM, EMBEDDED, n_images=2000, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=30, resamples=2000,
-           methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=2, tuned_images=400, tuned_epochs=4, studied=("phantom-nih", "phantom-mimic"), sources=PHANTOM, draws=3, grid=GRID,
-           study_images=400, study_epochs=15),
+    Preset("embedded", PHANTOM, EMBEDDED, n_images=800, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=10, resamples=2000,
+           methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=2, tuned_images=48, tuned_epochs=2, studied=("phantom-nih",), sources=PHANTOM, draws=3, grid=GRID,
+           study_images=400, study_epochs=10),
     Preset("paper", REAL, (FAMILIES[0], FAMILIES[2], FAMILIES[3]), n_images=None, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=30, resamples=2000,
            methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=4, tuned_images=None, tuned_epochs=10, studied=("nih", "mimic-cxr-jpg"), sources=REAL, draws=3, families=FAMILIES, grid=GRID, threads=8, gpus=1, memory_mb=64000),
 )}

@@ -32,7 +32,8 @@ class Router(nn.Module):
         if routing in ("label", "image"):
             self.project = nn.ModuleList(nn.Sequential(nn.LayerNorm(w), nn.Linear(w, width)) for w in widths)
             self.mlp = nn.Sequential(nn.Linear(width*len(widths), 2*width), nn.GELU(), nn.Linear(2*width, len(widths)*(n_labels if routing == "label" else 1)))
-            nn.init.zeros_(self.mlp[-1].weight); nn.init.zeros_(self.mlp[-1].bias)  # starts uniform
+            nn.init.zeros_(self.mlp[-1].weight); nn.init.zeros_(self.mlp[-1].bias)  # starts at the prior
+            self.prior = nn.Parameter(torch.zeros(n_labels if routing == "label" else 1, len(widths))) # gate logits before anything is read; zero: uniform
         if routing == "best": self.register_buffer("best", torch.zeros(n_labels, dtype=torch.long))
 
     def gate_logits(self, features: list[Tensor|None] # per expert (B, width) or None where it is missing
@@ -45,7 +46,7 @@ class Router(nn.Module):
             out[torch.arange(self.n_labels, device=batch.device), self.best] = 0
             return out.expand(len(batch), -1, -1)
         parts = [p(f) if f is not None else batch.new_zeros(len(batch), p[1].out_features) for p, f in zip(self.project, features)]
-        out = self.mlp(torch.cat(parts, -1)).unflatten(-1, (-1, self.n_experts))
+        out = self.mlp(torch.cat(parts, -1)).unflatten(-1, (-1, self.n_experts)) + self.prior
         return out.expand(-1, self.n_labels, -1)
 
     def forward(self, features: list[Tensor|None]) -> Tensor: # (B, Y, K), sums to one over the experts that are there

@@ -30,7 +30,8 @@ class Gallery:
         self.manifest = images if isinstance(images, Manifest) else None
         self._images = images.paths if isinstance(images, Manifest) else list(images)
         if not self._images: raise InputError("No images given.", remedy="give at least one path or array, or a manifest with rows.")
-        self._masks, self._keep, self._pixels = masks, keep, OrderedDict()
+        self._masks, self._keep = masks, keep
+        self._pixels: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __len__(self) -> int: return len(self._images)
 
@@ -70,7 +71,7 @@ class Gallery:
 class Explorer:
     "Settings in, plain data out, drawn as HTML; `widget()` puts controls on top."
     title = ""
-    def data(self, **settings): raise NotImplementedError
+    def data(self, *args: Any, **settings: Any) -> Any: raise NotImplementedError
     def html(self, data) -> str: raise NotImplementedError
     def controls(self, w) -> dict[str, Any]: raise NotImplementedError # w: the ipywidgets module
 
@@ -88,7 +89,7 @@ class Explorer:
         try: import ipywidgets as w
         except ImportError: raise InputError("ipywidgets is not installed.", remedy="python -m pip install ipywidgets; `static()` works without it.") from None
         controls, out = self.controls(w), w.HTML()
-        for c in controls.values(): c.style.description_width = "9em"; c.layout.width = "26em"
+        for c in controls.values(): c.style.description_width = "13em"; c.layout.width = "30em"
         def draw(*_):
             try: out.value = self.html(self.data(**self.gather({k: c.value for k, c in controls.items()})))
             except InputError as error: out.value = f"<p role='alert'>{escape(str(error))}</p>"
@@ -251,7 +252,8 @@ class ViewExplorer(Explorer):
         if expert is not None and expert not in names: raise did_you_mean(expert, names, "expert")
         pixels, views = self.gallery.pixels(image), Views(n=n, sampler=sampler, overlap=overlap, seed=seed)
         if sampler == "saliency" and image not in self._energy: self._energy[image] = token_energy(self.experts[0], pixels)
-        boxes = view_boxes(*pixels.shape[-2:], views, image, self._energy.get(image))
+        height, width = pixels.shape[-2:]
+        boxes = view_boxes(height, width, views, image, self._energy.get(image))
         whole, raw = to_uint8(pixels), {}
         for e in self.experts:
             if expert in (None, e.name):
@@ -264,7 +266,7 @@ class ViewExplorer(Explorer):
     def html(self, data: ViewSet) -> str:
         strips = [f"<div><b>{escape(n)}</b> sees {v.shape[-1]} x {v.shape[-2]} pixels of each view<br>{''.join(img(x, f'view {k + 1} as {n} sees it', 96, 'margin:1px') for k, x in enumerate(v))}</div>" for n, v in data.seen.items()]
         rows = [[str(int(r.view)), *(f"{v:.0f}" for v in (r.x0, r.y0, r.x1, r.y1)), f"{r.enlarged:.2f}"] for r in data.boxes.itertuples()]
-        return side_by_side(boxed(data.pixels, data.boxes[["x0", "y0", "x1", "y1"]].to_numpy(), f"radiograph {data.image} with {len(rows)} views", 320), _scroll("".join(strips)), _scroll(_table(["view", "x0", "y0", "x1", "y1", "magnified"], rows)))
+        return side_by_side(boxed(data.pixels, data.boxes[["x0", "y0", "x1", "y1"]].to_numpy(), f"radiograph {data.image} with {len(rows)} views", 320), _scroll(_table(["view", "x0", "y0", "x1", "y1", "magnified"], rows))) + _scroll("".join(strips))
 
     def controls(self, w) -> dict[str, Any]:
         from medbridge.views import SAMPLERS
@@ -412,10 +414,10 @@ class Dashboard(Explorer):
 
     def html(self, data: Comparison) -> str:
         rows = [[escape(r.run), escape(r.state), "simulated" if r.stand_in else "real", escape(str(r.commit)), escape(r.parameters)] for r in data.runs.itertuples()]
-        out = f"<p>{len(rows)} runs</p>" + _scroll(_table(["run", "state", "data", "commit", "parameters"], rows))
+        out = f"<p>{len(rows)} run{'s'*(len(rows) != 1)}</p>" + _scroll(_table(["run", "state", "data", "commit", "parameters"], rows))
         if not data.table.empty:
             show = lambda v: "-" if pd.isna(v) else f"{v:.3f}"
-            cells = [[escape(f"{r.method}, {r.label}, {r.metric}"), show(r.a), show(r.b), show(r.difference), {True: "overlap", False: "apart"}.get(getattr(r, "overlap", None), "")] for r in data.table.itertuples()]
+            cells = [[escape(f"{r.method}, {r.label}, {r.metric}"), show(r.a), show(r.b), show(r.difference), "" if not hasattr(r, "overlap") else "overlap" if r.overlap else "apart"] for r in data.table.itertuples()]
             out += f"<p>a = {escape(str(data.a))}, b = {escape(str(data.b))}</p>" + _scroll(_table(["measure", "a", "b", "b - a", "intervals"], cells))
         return out
 

@@ -152,7 +152,7 @@ class Audit:
         return not self.table.loc[self.table["serious"], "count"].sum()
 
     def _repr_html_(self): return self.table.to_html(index=False)
-    def __repr__(self): return self.table.to_string(index=False)
+    def __repr__(self): return self.table.assign(meaning=self.table.meaning.where(self.table["count"] > 0, "").str.slice(0, 70)).to_string(index=False)
 
     def figure(self):
         "Prevalence for each split, and views, sexes and ages: a matplotlib figure."

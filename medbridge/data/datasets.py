@@ -19,6 +19,7 @@ from .audit import audit, overlap, overlap_table, without_overlap
 from .chexpert import chexpert, chexpert_plus, mimic_cxr_jpg
 from .examples import example, is_example
 from .manifest import COLUMNS, Manifest
+from .mirror import mirror
 from .nih import covidx, nih, rsna
 from .splits import fractions, stratified, with_split
 from .tables import ENDINGS, read_csv
@@ -80,6 +81,7 @@ def _folder(d: DataSet, folder: str|Path|None) -> Path:
 
 def load(name: str,
          folder: str|Path|None = None, # default: MEDBRIDGE_DATA/NAME
+         allow_images=False,           # credentialed data: say True if images and identifiers may be shown and written
          **options,                    # of the reader: labeler, readers, labels_of, seed, ...; of the phantoms: n, seed, size
         ) -> Manifest:
     "The manifest of a data set by name. Raises `InputError` for an unknown name or missing files, saying what to obtain and where it must lie."
@@ -94,6 +96,7 @@ def load(name: str,
     for o in options:
         if o not in known: raise did_you_mean(o, known, f"option of the reader of '{name}'") if known else InputError(f"The reader of '{name}' has no option '{o}'.", remedy="leave it out.")
     m = d.read(_folder(d, folder), **options)
+    m.allow_images = bool(allow_images)
     if is_example(m.root): m.credentialed = False; m.facts |= dict(example=True, stand_in=True)
     return m
 

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'Radiograph', 'to_pil', 'sniff', 'dicom_facts', 'age_years', 'stored_values', 'modality_lut', 'window',
-           'voi_choices', 'read_radiograph', 'write_image', 'write_dicom']
+           'voi_choices', 'read_radiograph', 'write_image', 'write_dicom', 'square_pixels']
 
-# %% ../../nbs/core/data/radiograph.ipynb #a6e991d8
-import io, warnings
+# %% ../../nbs/core/data/radiograph.ipynb #e14e2345
+import io, threading, warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 
 from ..basics import InputError, atomic_path
 
-# %% ../../nbs/core/data/radiograph.ipynb #b8584adf
+# %% ../../nbs/core/data/radiograph.ipynb #2776b31f
 @dataclass
 class Radiograph:
     "An image and the facts of its file."
@@ -43,7 +43,7 @@ def to_pil(pixels: np.ndarray,    # (C, H, W) float in [0, 1]
     if max_side: image.thumbnail((max_side, max_side))
     return image
 
-# %% ../../nbs/core/data/radiograph.ipynb #e1cefaf2
+# %% ../../nbs/core/data/radiograph.ipynb #ca5393f8
 def sniff(head: bytes, # the first 132 bytes of a file or more
          ) -> str:
     "Format by content: dicom, png, jpeg, tiff, bmp, nifti, gzip, empty or unknown."
@@ -58,7 +58,7 @@ def sniff(head: bytes, # the first 132 bytes of a file or more
     if head[:2] in (b"\x02\0", b"\x08\0", b"\0\x02", b"\0\x08"): return "dicom"
     return "unknown"
 
-# %% ../../nbs/core/data/radiograph.ipynb #757b1ac1
+# %% ../../nbs/core/data/radiograph.ipynb #9fc6ba41
 MAX_PIXELS = 100_000_000
 
 
@@ -84,12 +84,24 @@ def _one_or_three(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
+_pillow = threading.Lock()
+
+
+def _open_any_size(path, kind: str):
+    "Pillow's image without its own limit of size: ours is checked before anything is decoded, and can be raised."
+    from PIL import Image
+    with _pillow:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try: return Image.open(path, formats=[kind.upper()])
+        finally: Image.MAX_IMAGE_PIXELS = limit
+
+
 def _read_raster(path, kind: str, max_pixels: int) -> Radiograph:
     from PIL import Image, ImageOps
     Image.init()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(path, formats=[kind.upper()]) as image:
+        with _open_any_size(path, kind) as image:
             _too_large(*image.size, path, max_pixels)
             frames, mode = getattr(image, "n_frames", 1), image.mode
             if frames > 1 and kind == "tiff": raise InputError(f"The file holds {frames} pictures.", path, remedy="split it into files of one picture.")
@@ -101,12 +113,12 @@ def _read_raster(path, kind: str, max_pixels: int) -> Radiograph:
             array = np.asarray(image)
     bits = 16 if array.dtype == np.uint16 or (mode == "I" and kind == "png") else 8*array.dtype.itemsize
     facts = dict(format=kind, mode=mode, orientation=int(orientation))
-    if array.dtype == np.uint8: array = array.astype(np.float32)/np.float32(255)
-    elif bits == 16: array = array.astype(np.float32)/np.float32(65535)
+    if array.dtype == np.uint8: array = np.divide(array, np.float32(255), dtype=np.float32)
+    elif bits == 16: array = np.divide(array, np.float32(65535), dtype=np.float32)
     else: array = _unit_range(array, path)
     return Radiograph(_one_or_three(array), bits, facts)
 
-# %% ../../nbs/core/data/radiograph.ipynb #55160842
+# %% ../../nbs/core/data/radiograph.ipynb #fc67a84e
 def _first(value):
     "First of a multi-valued element, or the value."
     return value[0] if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) and len(value) else value
@@ -148,7 +160,7 @@ def age_years(age: str|float|None, # DICOM age string (034Y, 018M, 003W, 010D), 
     try: return float(text if unit is None else text[:-1])*(unit or 1.)
     except ValueError: return None
 
-# %% ../../nbs/core/data/radiograph.ipynb #27d9f9be
+# %% ../../nbs/core/data/radiograph.ipynb #3c335ba9
 def stored_values(ds, raw: np.ndarray) -> np.ndarray:
     "Integers with only the stored bits, with sign where the header says so."
     if raw.dtype.kind not in "ui" or raw.ndim != 2: return raw
@@ -165,7 +177,7 @@ def _stored_range(ds, values: np.ndarray) -> tuple[float, float]:
     bits = int(getattr(ds, "BitsStored", 0) or values.dtype.itemsize*8)
     return (-2.**(bits - 1), 2.**(bits - 1) - 1) if values.dtype.kind == "i" else (0., 2.**bits - 1)
 
-# %% ../../nbs/core/data/radiograph.ipynb #94f971a5
+# %% ../../nbs/core/data/radiograph.ipynb #b27252f9
 def _lut(item, values: np.ndarray) -> tuple[np.ndarray, int]:
     "Apply one LUT sequence item: (mapped values, bits of an entry)."
     from pydicom.tag import Tag
@@ -206,7 +218,7 @@ def window(values: np.ndarray,      # (H, W) modality values
     if width <= 1: return (x > centre - 0.5).astype(np.float64)
     return np.clip((x - (centre - 0.5))/(width - 1) + 0.5, 0, 1)
 
-# %% ../../nbs/core/data/radiograph.ipynb #e4b3850e
+# %% ../../nbs/core/data/radiograph.ipynb #26279142
 def _many(value) -> list:
     return [] if value is None or value == "" else list(value) if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else [value]
 
@@ -234,12 +246,22 @@ def _choose_voi(ds, voi, path) -> dict|None:
 
 def _grey(ds, raw: np.ndarray, voi, scale: str, path) -> tuple[np.ndarray, dict]:
     "(H, W) stored values to float32 in [0, 1], and what was done."
-    if raw.dtype.kind == "f":
-        return _unit_range(raw, path), dict(voi="range of the data")
-    values = stored_values(ds, raw)
+    if raw.dtype.kind == "f": return _unit_range(raw, path), dict(voi="range of the data")
+    values, choice = stored_values(ds, raw), _choose_voi(ds, voi, path)
+    low, high = _stored_range(ds, values)
+    few = values.dtype.kind in "ui" and high - low < 2**16 <= values.size and not (choice is None and scale == "data")
+    # a large image holds few different values: transform each possible one once, and look the pixels up
+    y, padding, done = _transform(ds, np.arange(low, high + 1).astype(values.dtype) if few else values, choice, scale)
+    if few:
+        at = values if low == 0 else values.astype(np.int32) - int(low)
+        y, padding = y[at], None if padding is None else padding[at]
+    return y, dict(done, padded=float(padding.mean()) if padding is not None else 0.)
+
+
+def _transform(ds, values: np.ndarray, choice: dict|None, scale: str) -> tuple[np.ndarray, np.ndarray|None, dict]:
+    "Any shape of stored values to float32 in [0, 1], which of them are padding, and what was done."
     padding = _padding(ds, values)
     modality, (low, high) = modality_lut(ds, values)
-    choice = _choose_voi(ds, voi, path)
     if choice is None:
         used = modality if padding is None or padding.all() else modality[~padding]
         if scale == "data" or modality.dtype.kind == "f" and not high > low: low, high = float(used.min()), float(used.max())
@@ -254,9 +276,9 @@ def _grey(ds, raw: np.ndarray, voi, scale: str, path) -> tuple[np.ndarray, dict]
     inverted = str(ds.PhotometricInterpretation).strip() == "MONOCHROME1"
     if inverted: y = 1 - y
     if padding is not None: y[padding] = 0
-    return y.astype(np.float32), dict(voi=done, inverted=inverted, padded=float(padding.mean()) if padding is not None else 0.)
+    return y.astype(np.float32), padding, dict(voi=done, inverted=inverted)
 
-# %% ../../nbs/core/data/radiograph.ipynb #83eb250c
+# %% ../../nbs/core/data/radiograph.ipynb #73fe5c0c
 def _padding(ds, values: np.ndarray) -> np.ndarray|None:
     "(H, W) bool of padding, or None."
     value, limit = _number(ds, "PixelPaddingValue"), _number(ds, "PixelPaddingRangeLimit")
@@ -318,7 +340,7 @@ def _read_dicom(source, path, kind, frame, voi, scale, max_pixels) -> Radiograph
     y, done = _grey(ds, raw, voi, scale, path)
     return Radiograph(y[None], int(getattr(ds, "BitsStored", 0) or raw.dtype.itemsize*8), {**facts, **done})
 
-# %% ../../nbs/core/data/radiograph.ipynb #8b1bce2b
+# %% ../../nbs/core/data/radiograph.ipynb #56c2c68f
 def read_radiograph(path: str|Path|bytes,          # file (or its bytes): DICOM, PNG, JPEG, TIFF
                     frame: int|None = None,        # frame of a multi-frame file, from 0; None refuses such files
                     voi: str|int|tuple|None = "first", # DICOM: which VOI LUT or window: first, position, name, (centre, width), None
@@ -346,10 +368,10 @@ def read_radiograph(path: str|Path|bytes,          # file (or its bytes): DICOM,
     except BaseException as error: # decoders raise whatever their damaged input leads them to; a panic of the Rust one is no `Exception`
         what = " ".join(str(error).replace(str(name), Path(name).name).split())[:200] or type(error).__name__ # the file is named once, at the end
         raise InputError(f"The {kind} file cannot be decoded: {what}", name, remedy="the file is damaged, incomplete or of an unsupported kind; fetch it again or leave it out.") from error
-    if 0 in image.pixels.shape or not np.isfinite(image.pixels).all(): raise InputError("The image has no pixels, or pixels that are not numbers.", name, remedy="fetch the file again or leave it out.")
+    if 0 in image.pixels.shape or not np.isfinite(image.pixels.sum(dtype=np.float64)): raise InputError("The image has no pixels, or pixels that are not numbers.", name, remedy="fetch the file again or leave it out.")
     return image
 
-# %% ../../nbs/core/data/radiograph.ipynb #b51f5353
+# %% ../../nbs/core/data/radiograph.ipynb #3d5fdc92
 def write_image(path: str|Path,      # .png or .jpg (.jpeg)
                 pixels: np.ndarray,  # (H, W) or (C, H, W) float in [0, 1]
                 bits=8,              # 8 or (grey PNG) 16
@@ -391,3 +413,14 @@ def write_dicom(path: str|Path,          # file to write
     ds.PixelData = data + b"\0"*(len(data) % 2)
     ds["PixelData"].VR = "OB" if bits == 8 else "OW"
     with atomic_path(path) as part: ds.save_as(part, enforce_file_format=True)
+
+# %% ../../nbs/core/data/radiograph.ipynb #0860b6c2
+def square_pixels(image: Radiograph) -> Radiograph:
+    "The image stretched along one side so that its pixels are square; the same object where they are."
+    from PIL import Image
+    ratio = float(image.facts.get("pixel_aspect") or 1)
+    if abs(ratio - 1) < 1e-3: return image
+    h, w = image.size
+    size = (w, max(1, round(h*ratio))) if ratio > 1 else (max(1, round(w/ratio)), h)
+    pixels = np.stack([np.asarray(Image.fromarray(c).resize(size, Image.Resampling.BICUBIC)) for c in image.pixels])
+    return Radiograph(np.clip(pixels, 0, 1), image.bits, {**image.facts, "pixel_aspect": 1.0})

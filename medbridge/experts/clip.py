@@ -217,10 +217,10 @@ def _ids(vocabulary: int, length: int):
     return tokens
 
 
-def tiny_config(kind: str, depth=3, width=32, image_size=32, patch_size=8):
+def tiny_config(kind: str, depth=3, width=32, image_size=32, patch_size=8, heads=4):
     "Configuration of a tiny `CLIPModel`, `SiglipModel` or `Siglip2Model`."
     import transformers as t
-    common = dict(hidden_size=width, intermediate_size=2*width, num_attention_heads=4)
+    common = dict(hidden_size=width, intermediate_size=(4 if heads > 4 else 2)*width, num_attention_heads=heads)
     text = dict(**common, num_hidden_layers=2, vocab_size=99, max_position_embeddings=24, bos_token_id=97, eos_token_id=98)
     size = dict(num_patches=(image_size//patch_size)**2) if kind == "siglip2" else dict(image_size=image_size)
     vision = dict(**common, num_hidden_layers=depth, patch_size=patch_size, **size)
@@ -229,13 +229,13 @@ def tiny_config(kind: str, depth=3, width=32, image_size=32, patch_size=8):
 
 
 def _tiny(kind: str):
-    def build(depth=3, width=32, image_size=32, patch_size=8) -> Expert:
+    def build(depth=3, width=32, image_size=32, patch_size=8, heads=4) -> Expert:
         import transformers as t
         cls, upstream = {"siglip": (SiglipExpert, t.SiglipModel), "siglip2": (NaFlexExpert, t.Siglip2Model), "clip": (CLIPExpert, t.CLIPModel)}[kind]
         size = (image_size, image_size)
         view = ViewTransform(size, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711), "shortest", edge=image_size) if kind == "clip" else ViewTransform(size, edge=image_size)
         if kind == "siglip2": view = ViewTransform(naflex_size(3, 2, patch_size, (image_size//patch_size)**2), kernel="bilinear")
-        model = upstream(tiny_config(kind, depth, width, image_size, patch_size)).eval()
+        model = upstream(tiny_config(kind, depth, width, image_size, patch_size, heads)).eval()
         return _build(cls, f"tiny-{kind}", randomise(model, int(torch.randint(2**31, ()))), view, _ids(99, 24))
     return build
 
