@@ -259,7 +259,10 @@ def _execute(notebook: Path, output: Path, parameters: dict, failed: Path) -> No
     from nbclient.exceptions import DeadKernelError
     try:
         with contextlib.redirect_stderr(open(os.devnull, "w")) if "MEDBRIDGE_QUIET" in os.environ else contextlib.nullcontext():
-            papermill.execute_notebook(str(notebook), str(output), parameters=parameters, cwd=str(notebook.parent), progress_bar=False, kernel_name="python3")
+            for chance in range(3): # two kernels that start at once may draw the same port; nothing has run then
+                try: papermill.execute_notebook(str(notebook), str(output), parameters=parameters, cwd=str(notebook.parent), progress_bar=False, kernel_name="python3"); break
+                except RuntimeError as error:
+                    if chance == 2 or "before replying" not in str(error): raise
     except (papermill.PapermillExecutionError, DeadKernelError) as error:
         if output.exists(): os.replace(output, failed)
         where, what, cell = ("", "its kernel died: killed, or out of memory", "") if isinstance(error, DeadKernelError) else (f" in cell {error.exec_count}", f"{error.ename}: {error.evalue}", error.source)

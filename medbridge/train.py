@@ -80,7 +80,7 @@ def ridge_start(x: np.ndarray, y: np.ndarray, # (n, F) at unit scale, (n, Y) wit
         shrink = s**2/(s**2 + l)
         residual, left_out = centred - (u*shrink) @ (u.T @ centred), np.empty_like(centred)
         for g in members: left_out[g] = centred[g] - np.linalg.solve(np.eye(len(g)) - (u[g]*shrink) @ u[g].T, residual[g])
-        error = ((centred - left_out)**2/(rate*(1 - rate)))[seen].mean()
+        error = ((centred - left_out)**2)[seen].mean() # not divided by each label's variance: the rarest labels would choose
         if best is None or error < best[0]: best = (error, l, left_out)
     _, l, left_out = best
     w, unit, b = vt.T @ ((s/(s**2 + l))[:, None]*(u.T @ centred)), 1/(rate*(1 - rate)), np.log(rate/(1 - rate))
