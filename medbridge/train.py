@@ -17,7 +17,7 @@ from torch import Tensor
 from .basics import InputError, atomic_path, did_you_mean, fingerprint, progress
 from .card import data_facts
 from .data.manifest import Manifest
-from .evaluate import macro
+from .evaluate import auroc, macro
 from .model import MedBridge, loss_function
 
 # %% ../nbs/core/train.ipynb #75e9a0f2
@@ -106,7 +106,7 @@ def stacked_gates(scores: np.ndarray, y: np.ndarray, # (n, Y, K) of images left 
 
 
 def warm_start(model: MedBridge, store, rows, targets: np.ndarray, patients) -> None:
-    "Linear heads start at the ridge solution on the frozen features and the untrained queries, gates at the experts' stacked weights; training rows only."
+    "Linear heads start at the ridge solution on the frozen features and the untrained queries, gates at the experts' stacked weights, or at each label's best expert on patients left out; training rows only."
     if any(s.linear is None for s in model.bridge.scorers): return
     scores, tensor = [], lambda a: torch.from_numpy(np.asarray(a, np.float32))
     for s, x in zip(model.bridge.scorers, _features(model, store, rows)):
@@ -116,6 +116,10 @@ def warm_start(model: MedBridge, store, rows, targets: np.ndarray, patients) -> 
             s.mean.copy_(tensor(mean)); s.std.copy_(tensor(std)); s.linear.weight.copy_(tensor(w.T)); s.bias.copy_(tensor(b))
             if s.by_text: s.log_scale.fill_(math.log(0.1))   # zero-shot says little beside what was learned, and can grow
         scores.append(left_out)
+    if model.bridge.router.routing == "best":
+        value = np.array([[auroc(targets[:, j], x[:, j]) for x in scores] for j in range(targets.shape[1])])
+        value = np.where(np.isnan(value), np.nan_to_num(np.nanmean(value, 0), nan=0.5), value)  # a label without both classes takes the best on the whole
+        model.bridge.router.best.copy_(torch.from_numpy(value.argmax(1)))
     if hasattr(model.bridge.router, "prior"):
         gates = stacked_gates(np.stack(scores, -1), targets)
         with torch.no_grad(): model.bridge.router.prior.copy_(tensor(np.log(gates*len(gates))).expand_as(model.bridge.router.prior))
@@ -189,6 +193,7 @@ def fit(model: MedBridge,
         _match_queries(model, store, rows)
         if c.start == "ridge": warm_start(model, store, rows, targets, train.patients)
         elif c.start != "random": raise did_you_mean(c.start, ("ridge", "random"), "start")
+        elif c.routing == "best": raise InputError("routing=\"best\" chooses each label's expert by the ridge start.", remedy="use start=\"ridge\".")
         best = _copy(model.bridge)
         if held is not None and c.start == "ridge":   # the start is a candidate too
             value = round(macro(val_targets, model.predict_store(*held).logits), 6)

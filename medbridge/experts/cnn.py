@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..basics import InputError, did_you_mean
 from .clip import check_fit, read_config, read_tensors, weight_files
-from .core import BlockParts, Expert, ViewTransform, query_rows, randomise, register
+from .core import BlockParts, Expert, ViewTransform, randomise, register
 
 # %% ../../nbs/core/experts/cnn.ipynb #e31c246e
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -108,12 +108,27 @@ class CNNExpert(Expert):
 
     def final_norm(self, x: Tensor) -> Tensor: return F.layer_norm(x, x.shape[-1:])
 
+    def step(self, h: Tensor, q: Tensor, t: int, absorbed=None, return_attention=False):
+        "Queries read the feature map of block `t` by cross-attention: q + softmax(norm(q) norm(h)^T / sqrt(D)) norm(h). Gradients flow to `q` only."
+        self._check_block(t, least=1)
+        (h, q), back = self._cast(h.detach(), q), q.dtype
+        rows, attention = self._read(h, q)
+        if not return_attention: return rows.to(back)
+        return rows.to(back), F.pad(attention, (0, q.shape[1]))[:, None]
+
+    def _read(self, h: Tensor, q: Tensor) -> tuple[Tensor, Tensor]: # (B, Q, D), (B, Q, L)
+        # queries are no keys here: without learned projections each would answer itself best, and read nothing of the image
+        parts = self.parts(1)
+        tokens, rows = parts.norm1(h), parts.norm1(q)
+        attention = (rows @ tokens.transpose(1, 2)*parts.scale).softmax(-1, dtype=torch.promote_types(rows.dtype, torch.float32))
+        return q + attention.to(tokens.dtype) @ tokens, attention
+
     def step_joint(self, h: Tensor, q: Tensor, t: int, tokens_see_queries=True) -> tuple[Tensor, Tensor]:
         "As in the transformer families: tokens pass the residual block, after reading the queries if they may."
         self._check_block(t, least=1)
         parts, back = self.parts(t), q.dtype
         h, q = self._cast(h, q)
-        rows = query_rows(parts, h, q)
+        rows, _ = self._read(h, q)
         if tokens_see_queries: h = h + ((parts.norm1(h) @ parts.norm1(q).transpose(1, 2))*parts.scale).softmax(-1) @ parts.norm1(q)
         return self.run_block(h, t).to(back), rows.to(back)
 
