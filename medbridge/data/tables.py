@@ -31,7 +31,7 @@ def find_table(folder: str|Path, # where to look
 
 def _bytes(path: Path) -> bytes:
     "The content, unpacked."
-    import bz2, gzip, zipfile, zlib
+    import bz2, gzip, zipfile
     try:
         data = Path(path).read_bytes()
         if data[:2] == b"\x1f\x8b": return gzip.decompress(data)
@@ -39,7 +39,7 @@ def _bytes(path: Path) -> bytes:
         if data[:4] == b"PK\x03\x04":
             with zipfile.ZipFile(path) as z: return z.read(next(n for n in z.namelist() if not n.endswith("/")))
         return data
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, StopIteration, RuntimeError) as error:
+    except Exception as error: # decompressors raise whatever damaged input leads them to
         raise InputError(f"The table cannot be unpacked: {type(error).__name__}.", path, remedy="the file is damaged or incomplete; fetch it again.") from None
 
 
