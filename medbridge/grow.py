@@ -38,7 +38,7 @@ class GrownRouter(Router):
         u = old.mlp[0](torch.cat(parts, -1))
         if features[-1] is not None: u = u + self.enter(self.project(features[-1]))
         u = old.mlp[1](u)
-        out = torch.cat([old.mlp[2](u).unflatten(-1, (-1, old.n_experts)), self.leave(u)[..., None]], -1)
+        out = torch.cat([old.mlp[2](u).unflatten(-1, (-1, old.n_experts)) + old.prior, self.leave(u)[..., None]], -1)
         return out.expand(-1, self.n_labels, -1)
 
     @torch.no_grad()
@@ -50,6 +50,7 @@ class GrownRouter(Router):
         router.mlp[0].weight.copy_(torch.cat([old.mlp[0].weight, self.enter.weight], 1)); router.mlp[0].bias.copy_(old.mlp[0].bias)
         for mine, theirs, new in ((router.mlp[2].weight, old.mlp[2].weight, self.leave.weight), (router.mlp[2].bias, old.mlp[2].bias, self.leave.bias)):
             mine.copy_(torch.cat([theirs.unflatten(0, (-1, old.n_experts)), new[:, None]], 1).flatten(0, 1))   # logits are ordered (label, expert)
+        router.prior.copy_(torch.cat([old.prior, old.prior.new_zeros(len(old.prior), 1)], 1))
         return router
 
 # %% ../nbs/core/grow.ipynb #1a6bf297

@@ -110,12 +110,14 @@ def warm_start(model: MedBridge, store, rows, targets: np.ndarray, patients) -> 
     if any(s.linear is None for s in model.bridge.scorers): return
     scores, tensor = [], lambda a: torch.from_numpy(np.asarray(a, np.float32))
     for s, x in zip(model.bridge.scorers, _features(model, store, rows)):
+        if not s.bias.requires_grad: scores.append(None); continue   # an old expert of a grown mixture
         mean, std = x.mean(0), x.std(0) + 1e-3
         w, b, left_out = ridge_start((x - mean)/std, targets, patients)
         with torch.no_grad():
             s.mean.copy_(tensor(mean)); s.std.copy_(tensor(std)); s.linear.weight.copy_(tensor(w.T)); s.bias.copy_(tensor(b))
             if s.by_text: s.log_scale.fill_(math.log(0.1))   # zero-shot says little beside what was learned, and can grow
         scores.append(left_out)
+    if any(x is None for x in scores): return
     if model.bridge.router.routing == "best":
         value = np.array([[auroc(targets[:, j], x[:, j]) for x in scores] for j in range(targets.shape[1])])
         value = np.where(np.isnan(value), np.nan_to_num(np.nanmean(value, 0), nan=0.5), value)  # a label without both classes takes the best on the whole
