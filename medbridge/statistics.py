@@ -103,9 +103,9 @@ def over_seeds(targets, scores: dict, labels: list[str], # (n, Y); method -> (n,
     return pd.DataFrame(rows)
 
 
-def verdict(a: str, b: str, low: float, high: float) -> str:
-    "'a beats b' only when the interval of a minus b excludes zero."
-    return f"{a} beats {b}" if low > 0 else f"{b} beats {a}" if high < 0 else "not told apart"
+def verdict(a: str, b: str, low: float, high: float, p=0.0, alpha=0.05) -> str:
+    "'a beats b' only when the interval of a minus b excludes zero, and its p, corrected for the family of comparisons, lies below `alpha`."
+    return "not told apart" if not p < alpha else f"{a} beats {b}" if low > 0 else f"{b} beats {a}" if high < 0 else "not told apart"
 
 
 def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): seeds, the same number for all
@@ -139,7 +139,7 @@ def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): se
     for whole in (True, False):
         at = (table.label == "macro") == whole
         table.loc[at, "p_holm"] = holm(table.p[at])
-    table["verdict"] = [verdict(reference, r.method, r.low, r.high) for r in table.itertuples()]
+    table["verdict"] = [verdict(reference, r.method, r.low, r.high, r.p_holm) for r in table.itertuples()]
     return table
 
 

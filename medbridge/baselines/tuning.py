@@ -55,10 +55,10 @@ class TowerMethod(Method):
         optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
         score = (lambda: macro(self.task.targets[held], self.predict(self.task, held))) if len(held) else None
         self.trainable = sum(p.numel() for p in self.module.parameters() if p.requires_grad)
-        self.details = descend(self.module, lambda part: bce(self.module(self.inputs(self.task, rows[part])), y[part]), len(rows), self.budget.tower_epochs or self.budget.epochs, self.budget.batch, self.task.seed, optimiser, score)
+        self.details = descend(self.module, lambda part: bce((z := self.module(self.inputs(self.task, rows[part]))), y[part].to(z.device)), len(rows), self.budget.tower_epochs or self.budget.epochs, self.budget.batch, self.task.seed, optimiser, score)
 
     @torch.no_grad()
-    def predict(self, task, rows): return np.concatenate([self.module(self.inputs(task, part)).numpy() for part in np.array_split(rows, max(1, -(-len(rows)//64)))])
+    def predict(self, task, rows): return np.concatenate([self.module(self.inputs(task, part)).float().cpu().numpy() for part in np.array_split(rows, max(1, -(-len(rows)//64)))])
 
     def head(self) -> Head: return Head(fit_probe(self.task, lambda r: self.task.whole(self.k, r)))
 
