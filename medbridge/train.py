@@ -8,6 +8,7 @@ __all__ = ['parameter_groups', 'ridge_start', 'stacked_gates', 'warm_start', 'fi
 # %% ../nbs/core/train.ipynb #ce52fd80
 import json, math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,13 +76,14 @@ def ridge_start(x: np.ndarray, y: np.ndarray, # (n, F) at unit scale, (n, Y) wit
     ids = pd.factorize(np.asarray(groups))[0]
     order = np.argsort(ids, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
-    best = None
+    best: tuple[float, float, np.ndarray]|None = None
     for l in strengths*x.shape[1]/100:
         shrink = s**2/(s**2 + l)
         residual, left_out = centred - (u*shrink) @ (u.T @ centred), np.empty_like(centred)
         for g in members: left_out[g] = centred[g] - np.linalg.solve(np.eye(len(g)) - (u[g]*shrink) @ u[g].T, residual[g])
         error = ((centred - left_out)**2)[seen].mean() # not divided by each label's variance: the rarest labels would choose
         if best is None or error < best[0]: best = (error, l, left_out)
+    assert best is not None
     _, l, left_out = best
     w, unit, b = vt.T @ ((s/(s**2 + l))[:, None]*(u.T @ centred)), 1/(rate*(1 - rate)), np.log(rate/(1 - rate))
     def loss(a):
@@ -108,16 +110,17 @@ def stacked_gates(scores: np.ndarray, y: np.ndarray, # (n, Y, K) of images left 
 def warm_start(model: MedBridge, store, rows, targets: np.ndarray, patients) -> None:
     "Linear heads start at the ridge solution on the frozen features and the untrained queries, gates at the experts' stacked weights, or at each label's best expert on patients left out; training rows only."
     if any(s.linear is None for s in model.bridge.scorers): return
-    scores, tensor = [], lambda a: torch.from_numpy(np.asarray(a, np.float32))
+    tensor = lambda a: torch.from_numpy(np.asarray(a, np.float32))
+    scores: list[np.ndarray] = []
     for s, x in zip(model.bridge.scorers, _features(model, store, rows)):
-        if not s.bias.requires_grad: scores.append(None); continue   # an old expert of a grown mixture
+        if not s.bias.requires_grad: continue   # an old expert of a grown mixture
         mean, std = x.mean(0), x.std(0) + 1e-3
         w, b, left_out = ridge_start((x - mean)/std, targets, patients)
         with torch.no_grad():
             s.mean.copy_(tensor(mean)); s.std.copy_(tensor(std)); s.linear.weight.copy_(tensor(w.T)); s.bias.copy_(tensor(b))
             if s.by_text: s.log_scale.fill_(math.log(0.1))   # zero-shot says little beside what was learned, and can grow
         scores.append(left_out)
-    if any(x is None for x in scores): return
+    if len(scores) < len(model.bridge.scorers): return
     if model.bridge.router.routing == "best":
         value = np.array([[auroc(targets[:, j], x[:, j]) for x in scores] for j in range(targets.shape[1])])
         value = np.where(np.isnan(value), np.nan_to_num(np.nanmean(value, 0), nan=0.5), value)  # a label without both classes takes the best on the whole
@@ -183,8 +186,8 @@ def fit(model: MedBridge,
     y = torch.from_numpy(targets)
     for e in model.experts: e.to(accelerator.device)
     optimiser = torch.optim.AdamW(parameter_groups(model, lr, weight_decay))
-    facts = dict(epoch=0, best=-1e9, best_epoch=-1, history=[], key=fingerprint(model.labels, c.__dict__, [e.fingerprint for e in model.experts], train.fingerprint, epochs, batch_size, lr, weight_decay, accumulate))
-    best = {}
+    facts: dict[str, Any] = dict(epoch=0, best=-1e9, best_epoch=-1, history=[], key=fingerprint(model.labels, c.__dict__, [e.fingerprint for e in model.experts], train.fingerprint, epochs, batch_size, lr, weight_decay, accumulate))
+    best: dict[str, Tensor] = {}
     checkpoint = None if checkpoint is None else Path(checkpoint)
     if checkpoint is not None and checkpoint.is_file():
         best, found = _load(checkpoint, model.bridge, optimiser)

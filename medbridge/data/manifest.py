@@ -172,7 +172,8 @@ def _problems(self: Manifest,
     first_row = t.drop_duplicates("path").set_index("path")
     where = pd.Series(lines, index=t.index)[first_row.index.map(pd.Series(t.index, index=t.path).groupby(level=0).first())] if t.path.duplicated().any() else None
     if where is not None: where.index = first_row.index
-    add(_duplicate_paths(t), lambda r: f"The path {show(t.path[r])} is listed twice (first in row {where[t.path[r]]}).", "keep one of the rows.")
+    def first(path): return "" if where is None else where[path]
+    add(_duplicate_paths(t), lambda r: f"The path {show(t.path[r])} is listed twice (first in row {first(t.path[r])}).", "keep one of the rows.")
     add(np.flatnonzero(t.patient_id.isna()), lambda r: "The patient_id is blank.", "give every image a patient, so that no patient lands in two splits; if there is one image per patient use the file name.")
     add(np.flatnonzero(t.split.notna() & ~t.split.isin(SPLITS)), lambda r: f"The split {t.split[r]!r} is not known.", f"use {', '.join(SPLITS)}, or leave it blank.")
     add(_two_splits(t), lambda r: f"The patient {show(t.patient_id[r])} is in two splits (here '{t.split[r]}').", "put all images of a patient into one split.")
