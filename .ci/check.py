@@ -3,7 +3,8 @@
 1. notebooks are clean and exported: `nbdev_clean` and `nbdev_export` change nothing;
 2. README.md is what nbs/index.ipynb gives; environment.yml and settings.ini name the same dependencies;
 3. every notebook of nbs/ runs: those of the batch by `medbridge reproduce check`, all others as nbdev_test runs them;
-4. the wheel is built, installed with its dependencies into an empty environment outside the checkout, and imported there.
+4. the documentation is built and no link in it is broken; the explorers answer in a browser, where there is one (CI installs it);
+5. the wheel is built, installed with its dependencies into an empty environment outside the checkout, and imported there.
 
 `check.py PATH...` runs the named notebooks only.
 """
@@ -108,6 +109,15 @@ def batch(folder):
     record("a second batch finds everything unchanged", ok and "0 of" in output, output, seconds)
 
 
+def pages():
+    ok, output, seconds = run(sys.executable, ".ci/docs.py")
+    record("the documentation is built, no link is broken", ok and "links checked" in output, output, seconds)
+    ok, output, seconds = run(sys.executable, ".ci/browser.py")
+    for line in output.splitlines():
+        if line.startswith("NOTICE"): print(line, flush=True)
+    record("explorers answer in JupyterLab and Voila" if "browser tests did not run" not in output else "explorers in a browser (there is none here; see the notice)", ok, output, seconds)
+
+
 def wheel(folder):
     ok, output, seconds = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder)
     record("the wheel is built", ok, output, seconds)
@@ -160,6 +170,7 @@ def main():
             building = wheel_alone(folder)
             run_notebooks(alone, [building])
             collect(building)
+            pages()
             batch(Path(folder)/"figures")
         print(f"{len(alone)} notebooks ran alone and {len(in_batch)} in the batch, none skipped; {time.time() - started:.0f} s")
     failed = [name for name, ok in results.items() if not ok]

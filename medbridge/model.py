@@ -22,7 +22,7 @@ from .calibrate import Calibration, calibrate
 from .data.manifest import Manifest
 from .data.radiograph import read_radiograph
 from .experts.core import Expert
-from .fusion import ViewFusion
+from .fusion import AUTO, ViewFusion
 from .queries import QueryEncoder
 from .routing import Router, fuse, load_balance
 from .text import text_embeddings
@@ -35,7 +35,7 @@ class Config:
     n_queries: int = 4             # Q, query tokens of each expert
     blocks: int = 2                # T2, frozen blocks that the queries pass
     attention: str = "one_way"     # one_way, joint
-    pool: str = "max"              # over views: max, mean, attention
+    pool: str = "auto"             # over views: max (the paper's), mean, attention, global, auto (of max, mean and global the best on left-out patients)
     head: str = "both"             # both: text where the expert has it, and linear; auto: text where the expert has it, else linear; text, linear
     routing: str = "label"         # label, image, uniform, best
     top_k: int|None = None         # experts kept for each label
@@ -92,6 +92,17 @@ class Scorer(nn.Module):
         bias = self.bias if text is None else self.bias.mean()
         score = self.log_scale.exp().clamp(max=100)*(v @ (e[:, 0] - e[:, 1]).T) + bias
         return (score + self.linear(both) if self.linear is not None and text is None else score), q_bar
+
+    @property
+    def poolings(self) -> tuple[str, ...]:
+        "Poolings of the views that a start may choose from; of a frozen expert, the one it has."
+        if self.fuse_tokens.pool != "auto": return (self.fuse_tokens.pool,)
+        return AUTO if self.bias.requires_grad else (AUTO[int(self.fuse_tokens.chosen)],)
+
+    def choose(self, pooling: str) -> None:
+        "Settle what `pool=\"auto\"` is for this expert."
+        if self.fuse_tokens.pool != "auto": return
+        for f in (self.fuse_tokens, self.fuse_queries): f.chosen.fill_(AUTO.index(pooling))
 
     def features(self, m_bar: Tensor, q_bar: Tensor) -> Tensor: # (B, E), (B, D) -> (B, E+D)
         "What the head reads: [m; q], each normalised, then every feature at unit scale."

@@ -54,7 +54,7 @@ class Preset:
     memory_mb: int = 3000      # for each computing job
 
 # fields of Config and Views that the ablations vary; the first value of each is the default and is computed once for all of them
-GRID = dict(n_views=(5, 1, 3, 9), sampler=("grid", "random", "saliency"), native=(True, False), queries=("read", "blind"), n_queries=(4, 1, 2, 8), blocks=(2, 1, 4), attention=("one_way", "joint"), pool=("max", "mean", "attention"),
+GRID = dict(n_views=(5, 1, 3, 9), sampler=("grid", "random", "saliency"), native=(True, False), queries=("read", "blind"), n_queries=(4, 1, 2, 8), blocks=(2, 1, 4), attention=("one_way", "joint"), pool=("auto", "max", "mean", "attention", "global"),
             routing=("label", "image", "uniform", "best"), top_k=(None, 1, 2), head=("both", "auto", "linear"), start=("ridge", "random"), n_experts=(3, 2, 1))
 SHORT = {name: values[:2] for name, values in GRID.items()}
 
