@@ -38,7 +38,7 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def project_root(start: Path|None = None) -> Path:
+def project_root(start: str|Path|None = None) -> Path:
     "The checkout that `start` (default: the working folder) lies in; `InputError` outside of one."
     start = Path(start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
@@ -148,7 +148,7 @@ def notebook_parameters(notebook: str|Path, # notebook with one cell tagged `par
     tagged = [c for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
     if len(tagged) != 1: raise InputError(f"{len(tagged)} cells are tagged 'parameters'; there must be one.", path, remedy="tag the cell that sets them.")
     tree = ast.parse("".join(tagged[0]["source"]))
-    return {t.id: ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) for t in node.targets}
+    return {t.id: ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) for t in node.targets} # type: ignore[attr-defined]  # a target that is not a name must fail, not be left out
 
 
 def check_parameters(notebook: str|Path, given: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _preset_of(parameters: dict[str, Any]) -> Any:
 
 
 def _published_print() -> str:
-    path = Path(importlib.import_module("medbridge").__file__).parent/"assets/published.csv"
+    path = Path(str(importlib.import_module("medbridge").__file__)).parent/"assets/published.csv"
     return fingerprint(path) if path.is_file() else ""
 
 

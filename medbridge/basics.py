@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator, Sized
 
 import numpy as np
 
 # %% ../nbs/core/basics.ipynb #65f7c734
 class InputError(ValueError):
     "Input that cannot be used: says what is wrong, where (file, row), and the remedy."
+    report: Any  # a table of all faults, where the raiser attaches one
+
     def __init__(self, problem: str,       # what is wrong, one sentence
                  path=None,                # file it was found in
                  row: int|None = None,     # row of that file, 1 = first row after the header
@@ -142,8 +144,8 @@ def _bare_source(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(getattr(body[0], "value", None), ast.Constant) and isinstance(body[0].value.value, str):
-            node.body = body[1:] or [ast.Pass()]
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+            body[:] = body[1:] or [ast.Pass()]
     return ast.dump(tree)
 
 
@@ -204,7 +206,7 @@ def progress(iterable: Iterable, # what to go through
             ) -> Iterable:
     "The one progress bar of the suite: rate and time left, on standard error, gone when done."
     from tqdm.auto import tqdm
-    total = len(iterable) if total is None and hasattr(iterable, "__len__") else total
+    total = len(iterable) if total is None and isinstance(iterable, Sized) else total
     return tqdm(iterable, desc=desc, total=total, leave=False, disable=(total is not None and total < least) or "MEDBRIDGE_QUIET" in os.environ)
 
 

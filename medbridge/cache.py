@@ -56,7 +56,8 @@ def _relative(boxes: np.ndarray, height: int, width: int) -> np.ndarray: return 
 def boxes_of(pixels, views: Views, index: int, experts: list[Expert]) -> np.ndarray:
     "Boxes (N, 4) of one image's views; the saliency sampler asks the first expert that has a patch grid."
     energy = token_energy(experts[0], pixels) if views.sampler == "saliency" and views.n > 1 else None
-    return view_boxes(*pixels.shape[-2:], views, index, energy)
+    height, width = pixels.shape[-2:]
+    return view_boxes(height, width, views, index, energy)
 
 
 @lru_cache(maxsize=None)
@@ -112,7 +113,11 @@ class FeatureStore:
         if budget is not None: policy = next((p for p in ("frozen-stream", "prefix", "pooled") if self.bytes_per_image(p)*len(manifest) <= budget), "none")
         if policy not in POLICIES: raise did_you_mean(str(policy), POLICIES, "cache policy")
         self.policy, self.folder, self.say = policy, Path(folder or cache_dir("features")), say or _say
-        self._open, self._most, self._sound, self._keys, self._names = OrderedDict(), open_shards, set(), None, {}
+        self._open: OrderedDict[tuple[int, int], dict[str, np.ndarray]] = OrderedDict()
+        self._most = open_shards
+        self._keys: np.ndarray|None = None
+        self._sound: set[str] = set()
+        self._names: dict[tuple[int, int], str] = {}
         if policy != "none": self.build()
 
     def __len__(self) -> int: return len(self.manifest)
@@ -165,7 +170,7 @@ class FeatureStore:
             done = self._claim(i, wait=False)
             if done is None: later.append(i)                                         # another process is at it
             else: written += done
-        return written + sum(self._claim(i, wait=True) for i in later)
+        return written + sum(self._claim(i, wait=True) or 0 for i in later)
 
     def _claim(self, i: int, wait: bool) -> int|None:
         "Write what is missing of a shard while no other process does; None: another one is at it."
@@ -177,7 +182,7 @@ class FeatureStore:
 
     def _write_shard(self, i: int, ks: list[int], part=16) -> None:
         rows = self._shard_rows(i)
-        kept = {k: ([], []) for k in ks}
+        kept: dict[int, tuple[list[Tensor], list[Tensor]]] = {k: ([], []) for k in ks}
         relative = []
         with ThreadPoolExecutor(_threads()) as pool:
             for chunk in np.array_split(rows, max(1, -(-len(rows)//part))):
@@ -244,7 +249,7 @@ class FeatureStore:
         "Features of some images, from the store or computed now."
         index = self._rows(index)
         if self.policy == "none": return self._compute(index)
-        out = []
+        out: list[tuple[Tensor, list[Tensor]|None]] = []
         for k, e in enumerate(self.experts):
             pooled = torch.from_numpy(self._gather(index, k, "pooled")).float()
             if not states or self.policy == "pooled": out.append((pooled, None)); continue

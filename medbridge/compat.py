@@ -11,7 +11,7 @@ import importlib.abc, importlib.machinery, logging, sys
 log = logging.getLogger("medbridge")
 
 # %% ../nbs/core/compat.ipynb #c1331f2e
-_declared = []  # torch forgets operator schemas once their Library object is collected
+_declared: list = []  # torch forgets operator schemas once their Library object is collected
 
 _schemas = ("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
             "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

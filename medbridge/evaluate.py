@@ -6,6 +6,8 @@
 __all__ = ['weighted_auroc', 'auroc', 'auprc', 'macro', 'patient_weights', 'interval', 'widen', 'auroc_draws', 'evaluate']
 
 # %% ../nbs/core/evaluate.ipynb #4f331f6c
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -68,7 +70,9 @@ def interval(values: np.ndarray, # (R,) bootstrap draws
              level=0.95) -> tuple[float, float]:
     "Percentile interval of bootstrap draws; NaN when fewer than half are defined."
     v = values[np.isfinite(values)]
-    return (float("nan"),)*2 if len(v) < len(values)/2 or not len(v) else tuple(float(q) for q in np.quantile(v, [(1 - level)/2, (1 + level)/2]))
+    if len(v) < len(values)/2 or not len(v): return float("nan"), float("nan")
+    low, high = (float(q) for q in np.quantile(v, [(1 - level)/2, (1 + level)/2]))
+    return low, high
 
 
 def widen(values: np.ndarray, # (R,) draws of the Bayesian bootstrap
@@ -123,7 +127,8 @@ def evaluate(targets: np.ndarray,           # (n, Y) 1, 0, NaN (not observed)
     targets = np.asarray(targets, float)
     if not len(targets): raise InputError("There are no images to evaluate on.", remedy="check the split.")
     patients = np.arange(len(targets)) if patients is None else patients
-    weights, rows, macros = patient_weights(patients, resamples, seed), [], {}
+    weights, macros = patient_weights(patients, resamples, seed), {}
+    rows: list[dict[str, Any]] = []
     counts = [(int((targets[:, j] == 1).sum()), int((targets[:, j] == 0).sum())) for j in range(len(labels))]
     defined = [j for j, (p, n) in enumerate(counts) if p and n]
     for method, s in scores.items():

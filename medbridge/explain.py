@@ -20,7 +20,7 @@ from .basics import InputError, did_you_mean
 @contextmanager
 def _attention_of(experts: list):
     "Record the attention (B*N, heads, Q, L+Q) of every query step, per expert."
-    maps = [[] for _ in experts]
+    maps: list[list[Tensor]] = [[] for _ in experts]
     def recorder(expert, kept):
         plain = type(expert).step
         def step(h, q, t, **options):

@@ -45,7 +45,7 @@ def case(seed: int, patient: int) -> FundusCase:
     "The case of a patient."
     rng = np.random.default_rng([CODE, seed, patient])
     split = list(SPLIT)[int(np.searchsorted(np.cumsum(list(SPLIT.values()))[:-1], rng.random(), side="right"))]
-    findings = ({}, {})
+    findings = ({}, {}) # type: tuple[dict[str, float], dict[str, float]]
     for disease, (share, both) in DISEASES.items():
         there, twice, first = rng.random() < share, rng.random() < both, int(rng.integers(2))
         severity = np.clip(rng.beta(2.2, 2.2, 2), 0.08, 1)
@@ -212,7 +212,7 @@ NAME = "phantom-fundus"
 @lru_cache(maxsize=1)
 def fingerprint_of_version() -> str:
     "Hash of the code that decides a pixel."
-    return fingerprint(_bare_source(_module_source("medbridge.fundus")[0]))
+    return fingerprint(_bare_source(_module_source("medbridge.fundus")[0])) # type: ignore[index]  # there is a source; a check here would change the version
 
 
 def load(n=300,            # photographs; two for each patient

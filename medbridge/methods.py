@@ -10,6 +10,7 @@ __all__ = ['PIXEL_MEMORY', 'Task', 'Budget', 'peak_memory', 'Method', 'bce', 'de
 import inspect, math, time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,9 @@ class Task:
         for s, r in (rows or {}).items():
             if s not in SPLITS: raise did_you_mean(str(s), SPLITS, "split")
             self.rows[s] = np.asarray(r, np.int64)
-        self._store, self._whole, self._pixels = None, {}, {}
+        self._store: FeatureStore|None = None
+        self._whole: dict[int, np.ndarray] = {}
+        self._pixels: dict[tuple[str, int], dict[int, Tensor]] = {}
 
     def __repr__(self) -> str:
         return f"Task({self.manifest.name!r}, {', '.join(f'{s} {len(r):,}' for s, r in self.rows.items())}; {len(self.labels)} labels; {' + '.join(e.name for e in self.experts)}; seed {self.seed})"
@@ -128,14 +131,19 @@ def _status(key: str) -> int:
 # %% ../nbs/core/methods.ipynb #b1f42786
 class Method:
     "What every method offers. A method holds numbers only through `train`; its settings are keyword arguments of `__init__`."
-    name, single, grid = "", True, ({},)
+    name, single = "", True
+    grid: tuple[dict[str, Any], ...] = ({},)
 
     @classmethod
     def serves(cls, expert: Expert) -> bool: return True  # whether the method can use this expert
 
-    def __init__(self, task: Task, k: int|None, budget: Budget): self.task, self.k, self.budget, self.trainable, self.details = task, k, budget, 0, {}
+    def __init__(self, task: Task, k: int|None, budget: Budget): # k: position of the expert in the task; None for a method of all experts
+        self.task, self.k, self.budget, self.trainable = task, k, budget, 0
+        self.details: dict[str, Any] = {}
     @property
-    def expert(self) -> Expert: return self.task.experts[self.k]
+    def expert(self) -> Expert:
+        assert self.k is not None
+        return self.task.experts[self.k]
     def train(self) -> None: raise NotImplementedError
     def predict(self, task: Task, rows) -> np.ndarray: raise NotImplementedError # (n, Y) logits
     def seen(self) -> np.ndarray:
@@ -222,10 +230,10 @@ class MedBridgeMethod(Method):
     def predict(self, task, rows): return self.answer(task, rows).logits
 
 # %% ../nbs/core/methods.ipynb #884c98ac
-_ADDED: dict[str, type] = {}
+_ADDED: dict[str, type[Method]] = {}
 
 
-def register(cls: type) -> type: # a subclass of `Method` with a name; returned, so that it works as a decorator
+def register(cls: type[Method]) -> type[Method]: # a subclass of `Method` with a name; returned, so that it works as a decorator
     "Add a method of your own to `names` and `fit`. Raises `InputError` for a class without a name, or one that is taken."
     if not cls.name: raise InputError(f"The method {cls.__name__} has no name.", remedy="give the class an attribute `name`.")
     again = cls.name in _ADDED and _ADDED[cls.name].__qualname__ == cls.__qualname__ # a cell that is run twice
@@ -234,11 +242,11 @@ def register(cls: type) -> type: # a subclass of `Method` with a name; returned,
     return cls
 
 
-def _classes() -> dict[str, type]:
+def _classes() -> dict[str, type[Method]]:
     "Methods by name; their modules are read at the first call."
     from medbridge.baselines import adapters, probes, prompts, tuning
-    listed = [MedBridgeMethod, probes.ZeroShot, probes.Probe, adapters.CLIPAdapter, adapters.TipAdapterF, prompts.CoOp, prompts.CoCoOp, prompts.KgCoOp, prompts.MaPLe, prompts.VPTDeep,
-              tuning.LoRA, tuning.FullFineTuning, probes.UniformEnsemble, probes.StackedProbe, tuning.SupervisedCNN, probes.HeaderControl, probes.ShuffledControl]
+    listed: list[type[Method]] = [MedBridgeMethod, probes.ZeroShot, probes.Probe, adapters.CLIPAdapter, adapters.TipAdapterF, prompts.CoOp, prompts.CoCoOp, prompts.KgCoOp, prompts.MaPLe, prompts.VPTDeep,
+                                  tuning.LoRA, tuning.FullFineTuning, probes.UniformEnsemble, probes.StackedProbe, tuning.SupervisedCNN, probes.HeaderControl, probes.ShuffledControl]
     return {c.name: c for c in [*listed, *_ADDED.values()]}
 
 
@@ -251,7 +259,7 @@ def names(experts=None # names or `Expert` objects; None: the methods' bare name
     return [n for c in classes.values() for n in ([f"{c.name}: {e.name}" for e in members if c.serves(e)] if c.single else [c.name])]
 
 
-def _resolve(name: str, task: Task) -> tuple[type, int|None]:
+def _resolve(name: str, task: Task) -> tuple[type[Method], int|None]:
     classes, known = _classes(), names(task.experts)
     if name in classes and not classes[name].single: return classes[name], None
     kind, _, which = name.rpartition(": ")
@@ -260,7 +268,7 @@ def _resolve(name: str, task: Task) -> tuple[type, int|None]:
     at = {e.name: i for i, e in enumerate(task.experts)}
     if which not in at: raise did_you_mean(which, at, "expert of this task")
     if not classes[kind].serves(task.experts[at[which]]):
-        raise InputError(f"'{kind}' cannot use the expert '{which}' ({task.experts[at[which]].family}).", remedy=f"{classes[kind].__doc__.split('.')[0]}; methods for these experts: {', '.join(known)}.")
+        raise InputError(f"'{kind}' cannot use the expert '{which}' ({task.experts[at[which]].family}).", remedy=f"{(classes[kind].__doc__ or '').split('.')[0]}; methods for these experts: {', '.join(known)}.")
     return classes[kind], at[which]
 
 # %% ../nbs/core/methods.ipynb #39f9e62a
@@ -297,7 +305,8 @@ def fit(name: str,              # of `names(experts)`
     if not len(y): raise InputError(f"Data set '{task.manifest.name}' has no training images.", remedy="give the manifest a column `split`, or pass rows=.")
     if not np.isfinite(y).any() or np.nanmin(y) == np.nanmax(y): raise InputError("All observed training labels are equal, or none is observed: there is nothing to learn.", task.manifest.facts.get("source"), remedy="check the label columns and policies.")
     settings = list({str(s): s for s in [{**s, **options} for s in cls.grid]}.values())[:max(1, budget.trials if len(task.rows["val"]) else 1)]
-    found, best, start = [], None, time.perf_counter()
+    found, start = [], time.perf_counter()
+    best: tuple[float, Method, int]|None = None
     with peak_memory() as peak:
         for setting in settings:
             began = time.perf_counter()
@@ -308,6 +317,7 @@ def fit(name: str,              # of `names(experts)`
             value = round(macro(task.targets[task.rows["val"]], p if p.ndim == 2 else p.mean(0)), 6) if p is not None else float("nan")
             found.append(dict(setting, val_macro_auroc=value, seconds=time.perf_counter() - began, stopped=m.details.get("stopped")))
             if best is None or value > best[0]: best = (value, m, len(found) - 1)
+    assert best is not None
     search = pd.DataFrame(found); search["chosen"] = np.arange(len(search)) == best[2]
     m = best[1]
     return Fitted(name, m, m.trainable, time.perf_counter() - start, peak[0], search, m.details)

@@ -85,6 +85,7 @@ class Scorer(nn.Module):
         both = self.dropout(self.features(m_bar, q_bar))
         if not self.by_text:
             if text is not None: raise InputError("A linear head has no score for labels it was not trained on.", remedy="drop this expert, or use experts with a text encoder.")
+            assert self.linear is not None
             return self.linear(both) + self.bias, q_bar
         v = F.normalize(F.normalize(m_bar, dim=-1) + self.project(both), dim=-1)
         e = self.text if text is None else text

@@ -83,7 +83,8 @@ def load(chosen: Preset, site: str):
     "The manifest of one data set at a preset's size."
     from medbridge.data import datasets
     if site not in chosen.datasets: raise did_you_mean(site, chosen.datasets, f"data set of preset '{chosen.name}'")
-    return datasets.load(site, **(dict(n=chosen.n_images, size=chosen.size) if site.startswith("phantom-") else {}))
+    options: dict[str, Any] = dict(n=chosen.n_images, size=chosen.size) if site.startswith("phantom-") else {}
+    return datasets.load(site, **options)
 
 # %% ../nbs/core/presets.ipynb #83316d91
 def require(chosen: Preset) -> None:

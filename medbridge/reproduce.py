@@ -109,8 +109,9 @@ def _files(folder: Path) -> dict[str, str]:
 def _data_print(name: str) -> str:
     "Size and time of a real data set's tables; nothing for the phantom, which is code. Its images are held by the cache's own keys."
     from medbridge.data import datasets
-    if name not in datasets.SETS or not os.environ.get("MEDBRIDGE_DATA"): return ""
-    found = [datasets.data_root()/datasets.SETS[name].folder/n for n in datasets.SETS[name].needs]
+    root = datasets.data_root()
+    if name not in datasets.SETS or root is None: return ""
+    found = [root/name/n for need in datasets.SETS[name].needs for n in need.split("|")]
     return fingerprint([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in found if p.is_file()])
 
 # %% ../nbs/core/reproduce.ipynb #fe77c389
@@ -209,6 +210,7 @@ def reproduce(preset="smoke",             # how much: check, smoke, embedded or 
     started, expected, stale = time.time(), _expected(batch), batch.problems()
     log, process = [], _snakemake(batch, workers, profile, only)
     try:
+        assert process.stdout is not None
         for line in process.stdout:
             log.append(line); name, _, how = line.rstrip().partition(": ")
             if name in stale and how.split()[0] in ("took", "unchanged", "failed"):

@@ -8,6 +8,7 @@ __all__ = ['MOST', 'parameter_groups', 'ridge_start', 'log_loss', 'stacked_gates
 # %% ../nbs/core/train.ipynb #ce52fd80
 import json, math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,8 @@ def _features(model: MedBridge, store, rows, batch=32) -> list[dict[str, np.ndar
     parts, device = [], next(model.bridge.parameters()).device
     for at in np.array_split(rows, max(1, -(-len(rows)//batch))):
         features, boxes = store.batch(at)
-        row, boxes = [], boxes.to(device)
+        boxes = boxes.to(device)
+        row: list[dict[str, np.ndarray]] = []
         for s, (pooled, states) in zip(model.bridge.scorers, _to(features, device)):
             q = s.queries(states).expand(pooled.shape[0]*pooled.shape[1], -1, -1).mean(1).unflatten(0, pooled.shape[:2])
             row.append({})
@@ -79,7 +81,7 @@ def ridge_start(x: np.ndarray, y: np.ndarray, # (n, F) of like scale, (n, Y) wit
     ids = pd.factorize(np.asarray(groups))[0]
     order = np.argsort(ids, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
-    best = None
+    best: tuple[float, float, np.ndarray]|None = None
     for l in strengths*x.shape[1]/100:
         shrink = s**2/(s**2 + l)
         residual, left_out = centred - (u*shrink) @ (u.T @ centred), np.zeros_like(centred)
@@ -87,6 +89,7 @@ def ridge_start(x: np.ndarray, y: np.ndarray, # (n, F) of like scale, (n, Y) wit
         for g in members if len(members) > 1 else (): left_out[g] = centred[g] - np.linalg.solve(np.eye(len(g)) - 1/len(x) - (u[g]*shrink) @ u[g].T, residual[g])
         error = ((centred - left_out)**2)[seen].mean() # not divided by each label's variance: the rarest labels would choose
         if best is None or error < best[0]: best = (error, l, left_out)
+    assert best is not None
     _, l, left_out = best
     w, unit, b = vt.T @ ((s/(s**2 + l))[:, None]*(u.T @ centred)), 1/(rate*(1 - rate)), np.log(rate/(1 - rate))
     def loss(a):
@@ -120,12 +123,13 @@ MOST = 20_000 # training images that a start reads: its memory does not grow wit
 
 def _best_pooling(scorer, found: dict[str, np.ndarray], targets: np.ndarray, patients) -> tuple:
     "Ridge start of one expert under the pooling of views whose predictions for left-out patients have the smallest loss."
-    best = None
+    best: tuple[float, str, tuple]|None = None
     for pooling, x in found.items():
         x = x.astype(np.float64)
         mean, std = x.mean(0), x.std(0) + 1e-3
         w, b, left_out = ridge_start((x - mean)/std, targets, patients)
         if best is None or log_loss(left_out, targets) < best[0]: best = log_loss(left_out, targets), pooling, (mean, std, w, b, left_out)
+    assert best is not None
     scorer.choose(best[1])
     return best[2]
 
@@ -136,15 +140,16 @@ def warm_start(model: MedBridge, store, rows, targets: np.ndarray, patients) -> 
     if len(rows) > MOST:
         some = np.sort(np.random.default_rng([model.config.seed, 12]).permutation(len(rows))[:MOST])
         rows, targets, patients = np.asarray(rows)[some], targets[some], np.asarray(patients)[some]
-    scores, tensor = [], lambda a: torch.from_numpy(np.asarray(a, np.float32))
+    tensor = lambda a: torch.from_numpy(np.asarray(a, np.float32))
+    scores: list[np.ndarray] = []
     for s, found in zip(model.bridge.scorers, _features(model, store, rows)):
-        if not s.bias.requires_grad: scores.append(None); continue   # an old expert of a grown mixture
+        if not s.bias.requires_grad: continue   # an old expert of a grown mixture
         mean, std, w, b, left_out = _best_pooling(s, found, targets, patients)
         with torch.no_grad():
             s.mean.copy_(tensor(mean)); s.std.copy_(tensor(std)); s.linear.weight.copy_(tensor(w.T)); s.bias.copy_(tensor(b))
             if s.by_text: s.log_scale.fill_(math.log(0.1))   # zero-shot says little beside what was learned, and can grow
         scores.append(left_out)
-    if any(x is None for x in scores): return
+    if len(scores) < len(model.bridge.scorers): return
     if model.bridge.router.routing == "best":
         value = np.array([[auroc(targets[:, j], x[:, j]) for x in scores] for j in range(targets.shape[1])])
         value = np.where(np.isnan(value), np.nan_to_num(np.nanmean(value, 0), nan=0.5), value)  # a label without both classes takes the best on the whole
@@ -210,8 +215,8 @@ def fit(model: MedBridge,
     y = torch.from_numpy(targets)
     for e in model.experts: e.to(accelerator.device)
     optimiser = torch.optim.AdamW(parameter_groups(model, lr, weight_decay))
-    facts = dict(epoch=0, best=-1e9, best_epoch=-1, history=[], key=fingerprint(model.labels, c.__dict__, [e.fingerprint for e in model.experts], train.fingerprint, epochs, batch_size, lr, weight_decay, accumulate))
-    best = {}
+    facts: dict[str, Any] = dict(epoch=0, best=-1e9, best_epoch=-1, history=[], key=fingerprint(model.labels, c.__dict__, [e.fingerprint for e in model.experts], train.fingerprint, epochs, batch_size, lr, weight_decay, accumulate))
+    best: dict[str, Tensor] = {}
     checkpoint = None if checkpoint is None else Path(checkpoint)
     if checkpoint is not None and checkpoint.is_file():
         best, found = _load(checkpoint, model.bridge, optimiser)

@@ -41,6 +41,7 @@ class TextMethod(Method):
 
     def start(self) -> tuple[Tensor, Tensor, Tensor]: # features of the training rows, their targets, prompt embeddings
         "What every text method begins with; also sets `scale`."
+        assert self.k is not None
         rows = self.task.rows["train"]
         self.scale = float(self.expert.logit_scale or 1.0)
         return torch.from_numpy(self.task.whole(self.k, rows)), torch.from_numpy(self.task.targets[rows]).float(), text_embeddings(self.expert, self.task.labels)

@@ -33,7 +33,8 @@ class LinearProbe:
         z = self._scale(x)
         turn = np.linalg.svd(z, full_matrices=False)[2].T if len(z) < z.shape[1] else None
         z = z if turn is None else z @ turn
-        best, self.tried = (-np.inf,), {}
+        best: tuple = (-np.inf,) # score, weight, bias, strength
+        self.tried = {}
         for c in self.strengths if x_val is not None and len(x_val) else self.strengths[len(self.strengths)//2:][:1]:
             parts = [self._one(z, y[:, j], c) for j in range(y.shape[1])]
             w, b = np.stack([p[0] for p in parts], 1), np.array([p[1] for p in parts])

@@ -40,6 +40,7 @@ def learnable_text(expert: Expert) -> bool:
 
 
 def _ids(expert: Expert, prompts: list[str]) -> Tensor:
+    assert expert.tokenizer is not None
     t = expert.tokenizer(prompts)
     return t["input_ids"] if isinstance(t, dict) else t
 
@@ -94,7 +95,7 @@ class Context(nn.Module):
         self.tower, self.scale = [tower], scale
         self.vectors = nn.ParameterList(nn.Parameter(v.clone()) for v in tower.start)
         self.bias = nn.Parameter(torch.zeros(len(tower.prompts)//2))
-        self._frozen = None
+        self._frozen: tuple[float, Tensor]|None = None
 
     def text(self) -> Tensor: # (Y, 2, E)
         if self.training or torch.is_grad_enabled(): self._frozen = None; return self.tower[0](list(self.vectors))

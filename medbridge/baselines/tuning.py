@@ -60,7 +60,9 @@ class TowerMethod(Method):
     @torch.no_grad()
     def predict(self, task, rows): return np.concatenate([self.module(self.inputs(task, part)).float().cpu().numpy() for part in np.array_split(rows, max(1, -(-len(rows)//64)))])
 
-    def head(self) -> Head: return Head(fit_probe(self.task, lambda r: self.task.whole(self.k, r)))
+    def head(self) -> Head:
+        assert (k := self.k) is not None
+        return Head(fit_probe(self.task, lambda r: self.task.whole(k, r)))
 
 
 class Tower(nn.Module):

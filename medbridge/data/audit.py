@@ -8,6 +8,7 @@ __all__ = ['SIDE', 'AGE_BANDS', 'OVERLAPS', 'perceptual_hash', 'image_hashes', '
 
 # %% ../../nbs/core/data/audit.ipynb #32fd059d
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +202,7 @@ OVERLAPS = {frozenset(("nih", "rsna")): "all of RSNA's images were chosen from C
             frozenset(("nih", "covidx")): "through RSNA", frozenset(("chexpert", "chexpert-plus")): "the same images", frozenset(("padchest", "covidx")): "COVIDx uses BIMCV, of the same hospitals"}
 
 
-def overlap_table(names: list[str] = ("nih", "mimic-cxr-jpg", "chexpert", "chexpert-plus", "rsna", "covidx", "odir", "vindr", "padchest")) -> pd.DataFrame: # train, test, shared, why
+def overlap_table(names: Sequence[str] = ("nih", "mimic-cxr-jpg", "chexpert", "chexpert-plus", "rsna", "covidx", "odir", "vindr", "padchest")) -> pd.DataFrame: # train, test, shared, why
     "Every ordered pair of sites, the number of labels that both define, and whether they are known to share images."
     from medbridge.data.labels import shared
     return pd.DataFrame([dict(train=a, test=b, labels=len(shared(a, b)), shares_images=frozenset((a, b)) in OVERLAPS, why=OVERLAPS.get(frozenset((a, b)), "")) for a in names for b in names if a != b])
@@ -224,7 +225,7 @@ def overlap(a: Manifest, b: Manifest,
             distance=10,  # differing bits of 128
            ) -> pd.DataFrame: # columns a, b (positions), by ("identifier" or "picture")
     "Images that two data sets share. Identifiers shorter than 8 letters say nothing and are not compared."
-    known = {}
+    known: dict[str, list[int]] = {}
     for i, ids in enumerate(image_identifiers(a)):
         for x in ids:
             if len(x) >= 8: known.setdefault(x, []).append(i)

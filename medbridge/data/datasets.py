@@ -70,9 +70,10 @@ def _folder(d: DataSet, folder: str|Path|None) -> Path:
     "The folder of a data set with all it needs, or an `InputError` that says what to obtain, where, and where to put it."
     obtain = f"obtain it from {d.access} ({d.licence})"
     root = data_root()
-    if folder is None and root is None:
+    if folder is not None: folder = Path(folder).expanduser()
+    elif root is not None: folder = root/d.name
+    else:
         raise InputError(f"MEDBRIDGE_DATA is not set, so data set '{d.name}' cannot be found.", remedy=f"{obtain}, put it into a folder named '{d.name}', and set MEDBRIDGE_DATA to the folder above; or pass folder=.")
-    folder = Path(folder).expanduser() if folder is not None else root/d.name
     if not folder.is_dir(): raise InputError(f"The folder of data set '{d.name}' is not there.", folder, remedy=f"{obtain} and put it there: {', '.join(d.needs)}.")
     missing = _missing(d, folder)
     if missing: raise InputError(f"Data set '{d.name}' is not complete: {'; '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.", folder, remedy=f"{obtain} and put {'it' if len(missing) == 1 else 'them'} there.")

@@ -48,7 +48,8 @@ def _uuid(i: int, salt: str) -> str:
 # %% ../../nbs/core/data/examples.ipynb #2a8c587a
 def _nih(d: Path, n: int, size: int):
     m, theirs = _phantoms("phantom-nih", n, size), {f: t for f, (t,) in names("nih").items()}
-    rows, lists = [], {"train": [], "test": []}
+    rows: list[dict] = []
+    lists: dict[str, list[str]] = {"train": [], "test": []}
     for i, t in enumerate(m.table.itertuples()):
         name = f"{t.number:08d}_{t.visit:03d}.png"
         write_image(d/"images_001/images"/name, _pixels(m, i))
@@ -63,11 +64,12 @@ def _nih(d: Path, n: int, size: int):
 
 def _chexpert_row(m: Manifest, i: int, order=None) -> dict:
     theirs = {f: t for f, (t,) in names("chexpert").items()}
-    return {theirs[f]: m.table[f].iloc[i] for f in (sorted(theirs, key=theirs.get) if order else theirs)}
+    return {theirs[f]: m.table[f].iloc[i] for f in (sorted(theirs, key=theirs.__getitem__) if order else theirs)}
 
 
 def _chexpert(d: Path, n: int, size: int):
-    m, parts = _phantoms("phantom-chexpert", n, size), {"train": [], "val": [], "test": []}
+    m = _phantoms("phantom-chexpert", n, size)
+    parts: dict[str, list[dict]] = {"train": [], "val": [], "test": []}
     for i, t in enumerate(m.table.itertuples()):
         top = {"train": "train", "val": "valid", "test": "test"}[t.split]
         path = f"{top}/patient{t.number:05d}/study{t.visit + 1}/view1_frontal.jpg"
@@ -119,7 +121,8 @@ def _rsna(d: Path, n: int, size: int):
 
 
 def _covidx(d: Path, n: int, size: int):
-    m, lists = _phantoms("phantom-covidx", n, size), {"train": [], "val": [], "test": []}
+    m = _phantoms("phantom-covidx", n, size)
+    lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for i, t in enumerate(m.table.itertuples()):
         y = m.table.COVID.iloc[i] == 1
         name = f"sub-S{t.number:05d}_run-{t.visit + 1}_cr.png" if y else f"{_uuid(i, 'covidx')}.png"
@@ -133,7 +136,7 @@ def _vindr(d: Path, n: int, size: int):
     columns = [t for f, ts in names("vindr").items() if f != "Fracture" for t in ts if t != "Other disease"]
     columns = sorted(c for c in columns if c != "No finding") + ["No finding"]
     have = {t: f for f, ts in names("vindr").items() for t in ts}
-    rows = {"train": [], "test": []}
+    rows: dict[str, list[dict]] = {"train": [], "test": []}
     for i, t in enumerate(m.table.itertuples()):
         name, split = _uuid(i, "vindr").replace("-", ""), "test" if t.split == "test" else "train"
         write_dicom(d/split/f"{name}.dicom", _pixels(m, i), bits=12, photometric="MONOCHROME1" if i % 3 == 0 else "MONOCHROME2", PatientSex=t.sex, PatientAge=f"{int(t.age):03d}Y")

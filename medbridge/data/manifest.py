@@ -53,7 +53,23 @@ class Manifest:
         self.table = table[[*COLUMNS, *self.labels, *extra]]
 
     if TYPE_CHECKING:   # for type checkers only: further methods are added below, each beside its explanation
-        def __getattr__(self, name: str) -> Any: ...
+        def subset(self, index) -> "Manifest": ...
+        def split(self, name: str) -> "Manifest": ...
+        def targets(self, uncertain="ignore", blank="zero") -> np.ndarray: ...
+        def with_labels(self, labels: list[str]) -> "Manifest": ...
+        def problems(self, files=True, images: bool|int = False) -> pd.DataFrame: ...
+        def check(self, files=True, images: bool|int = False, on_error="raise") -> "Manifest": ...
+        def summary(self) -> pd.DataFrame: ...
+        def image_keys(self, index=None) -> list[str]: ...
+        def public_facts(self) -> dict: ...
+        def save(self, path: str|Path) -> None: ...
+        def _repr_html_(self) -> str: ...
+        @property
+        def fingerprint(self) -> str: ...
+        @property
+        def public_patients(self) -> np.ndarray: ...
+        @property
+        def public_images(self) -> np.ndarray: ...
 
     def __len__(self) -> int: return len(self.table)
 
@@ -125,7 +141,7 @@ def _fingerprint(self: Manifest) -> str:
     return fingerprint(self.labels, rows, np.where(np.isnan(numbers), np.float32(-9), numbers))
 
 
-Manifest.fingerprint = property(_fingerprint)
+Manifest.fingerprint = property(_fingerprint) # type: ignore[assignment]  # mypy knows no property that is added later
 
 # %% ../../nbs/core/data/manifest.ipynb #78d6c341
 def _duplicate_paths(t: pd.DataFrame) -> np.ndarray: return np.flatnonzero(t.path.duplicated() & t.path.notna())
@@ -172,7 +188,8 @@ def _problems(self: Manifest,
     first_row = t.drop_duplicates("path").set_index("path")
     where = pd.Series(lines, index=t.index)[first_row.index.map(pd.Series(t.index, index=t.path).groupby(level=0).first())] if t.path.duplicated().any() else None
     if where is not None: where.index = first_row.index
-    add(_duplicate_paths(t), lambda r: f"The path {show(t.path[r])} is listed twice (first in row {where[t.path[r]]}).", "keep one of the rows.")
+    def first(path): return "" if where is None else where[path]
+    add(_duplicate_paths(t), lambda r: f"The path {show(t.path[r])} is listed twice (first in row {first(t.path[r])}).", "keep one of the rows.")
     add(np.flatnonzero(t.patient_id.isna()), lambda r: "The patient_id is blank.", "give every image a patient, so that no patient lands in two splits; if there is one image per patient use the file name.")
     add(np.flatnonzero(t.split.notna() & ~t.split.isin(SPLITS)), lambda r: f"The split {t.split[r]!r} is not known.", f"use {', '.join(SPLITS)}, or leave it blank.")
     add(_two_splits(t), lambda r: f"The patient {show(t.patient_id[r])} is in two splits (here '{t.split[r]}').", "put all images of a patient into one split.")
@@ -307,7 +324,8 @@ def _public_facts(self: Manifest) -> dict:
     return out
 
 
-Manifest.public_patients, Manifest.public_images, Manifest.public_facts = property(_public_patients), property(_public_images), _public_facts
+Manifest.public_patients, Manifest.public_images = property(_public_patients), property(_public_images) # type: ignore[assignment]  # as above
+Manifest.public_facts = _public_facts
 
 # %% ../../nbs/core/data/manifest.ipynb #b3971513
 def _save(self: Manifest, path: str|Path) -> None:

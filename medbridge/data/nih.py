@@ -26,7 +26,7 @@ def _lines(path: Path) -> list[str]:
 
 def files_below(folder: Path, *patterns: str) -> dict[str, str]:
     "File name -> path relative to `folder`, for the folders that match `patterns`."
-    where = {}
+    where: dict[str, str] = {}
     for part in sorted({p for pattern in patterns for p in folder.glob(pattern) if p.is_dir()}): where |= {e.name: f"{part.relative_to(folder).as_posix()}/{e.name}" for e in os.scandir(part)}
     return where
 
@@ -71,7 +71,7 @@ def nih_boxes(folder: str|Path) -> pd.DataFrame: # name, finding, x0, y0, x1, y1
 def _rsna_headers() -> pd.DataFrame|None:
     from importlib.util import find_spec
     spec = find_spec("torchxrayvision")
-    path = None if spec is None else Path(spec.origin).parent/"data/kaggle_stage_2_train_images_dicom_headers.csv.gz"
+    path = None if spec is None or spec.origin is None else Path(spec.origin).parent/"data/kaggle_stage_2_train_images_dicom_headers.csv.gz"
     if path is None or not path.is_file(): return None
     return read_csv(path, ["PatientID", "PatientAge", "PatientSex", "ViewPosition"], [], text=["PatientID"]).drop_duplicates("PatientID").set_index("PatientID")
 

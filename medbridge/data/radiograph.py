@@ -102,7 +102,7 @@ def _read_raster(path, kind: str, max_pixels: int) -> Radiograph:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with _open_any_size(path, kind) as image:
-            _too_large(*image.size, path, max_pixels)
+            _too_large(image.width, image.height, path, max_pixels)
             frames, mode = getattr(image, "n_frames", 1), image.mode
             if frames > 1 and kind == "tiff": raise InputError(f"The file holds {frames} pictures.", path, remedy="split it into files of one picture.")
             orientation = image.getexif().get(0x0112, 1) if kind in ("jpeg", "tiff") else 1
@@ -225,11 +225,11 @@ def _many(value) -> list:
 
 def voi_choices(ds) -> list[dict[str, Any]]:
     "The VOI transformations that a header offers, in order: LUTs, then windows."
-    luts = [dict(kind="lut", item=item, name=str(getattr(item, "LUTExplanation", ""))) for item in getattr(ds, "VOILUTSequence", None) or []]
+    luts: list[dict[str, Any]] = [dict(kind="lut", item=item, name=str(getattr(item, "LUTExplanation", ""))) for item in getattr(ds, "VOILUTSequence", None) or []]
     centres, widths, names = _many(getattr(ds, "WindowCenter", None)), _many(getattr(ds, "WindowWidth", None)), _many(getattr(ds, "WindowCenterWidthExplanation", None))
     function = str(getattr(ds, "VOILUTFunction", "LINEAR") or "LINEAR").upper()
-    windows = [dict(kind="window", centre=float(c), width=float(w), function=function, name=str(names[i]) if i < len(names) else "")
-               for i, (c, w) in enumerate(zip(centres, widths))]
+    windows: list[dict[str, Any]] = [dict(kind="window", centre=float(c), width=float(w), function=function, name=str(names[i]) if i < len(names) else "")
+                                     for i, (c, w) in enumerate(zip(centres, widths))]
     return luts + [w for w in windows if w["width"] > 0]
 
 
@@ -283,8 +283,8 @@ def _padding(ds, values: np.ndarray) -> np.ndarray|None:
     "(H, W) bool of padding, or None."
     value, limit = _number(ds, "PixelPaddingValue"), _number(ds, "PixelPaddingRangeLimit")
     if value is None: return None
-    if values.dtype.kind == "i": value, limit = (None if v is None else v - 2.**16 if v > 32767 else v for v in (value, limit))
-    low, high = sorted((value, value if limit is None else limit))
+    signed = lambda v: v - 2.**16 if values.dtype.kind == "i" and v > 32767 else v
+    low, high = sorted((signed(value), signed(value if limit is None else limit)))
     return (values >= low) & (values <= high)
 
 

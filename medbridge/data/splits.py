@@ -7,6 +7,7 @@ __all__ = ['RULE', 'patient_split', 'split_hash', 'save_split', 'open_split', 'w
 
 # %% ../../nbs/core/data/splits.ipynb #0a05585c
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,14 +95,14 @@ def with_split(m: Manifest,
               ) -> Manifest:
     "The manifest with the split of a file or table. Raises `InputError` if it lacks a patient."
     path = None if isinstance(split, pd.DataFrame) else split
-    split = open_split(path) if path is not None else split
-    part = m.table.patient_id.astype(str).map(dict(zip(split.patient_id.astype(str), split.split)))
+    table = split if isinstance(split, pd.DataFrame) else open_split(split)
+    part = m.table.patient_id.astype(str).map(dict(zip(table.patient_id.astype(str), table.split)))
     at = np.ones(len(m), bool) if rows is None else np.isin(np.arange(len(m)), rows)
     lost = np.flatnonzero(part.isna().to_numpy() & at)
     if len(lost): raise InputError(f"{len(lost)} rows have a patient that the split does not name.", path or m.facts.get("source"), int(lost[0]) + 1, "make the split from this data set.")
     out = m.subset(np.arange(len(m)))
     out.table["split"] = part.where(at, m.table["split"]).astype(object)
-    out.facts |= dict(split_hash=split_hash(split), split_file=None if path is None else Path(path).name)
+    out.facts |= dict(split_hash=split_hash(table), split_file=None if path is None else Path(path).name)
     return out
 
 
@@ -128,7 +129,7 @@ def _halving_order(has: np.ndarray, seed: int, rng) -> np.ndarray:
 
 
 def fractions(m: Manifest,
-              shares: list[float] = (0.01, 0.1, 1.0), # of the patients of `split`
+              shares: Sequence[float] = (0.01, 0.1, 1.0), # of the patients of `split`
               seed=0,                                # of the draw
               split="train",
              ) -> dict[float, np.ndarray]: # share -> sorted positions in `m`
@@ -140,7 +141,8 @@ def fractions(m: Manifest,
     sizes = {s: max(1, round(s*len(patients))) for s in shares}
     rng = np.random.default_rng([seed, 11])
     order = _halving_order(has, seed, rng)
-    room, chosen, covered = max(1, min(sizes.values())//2), [], np.zeros(has.shape[1], bool)
+    room, covered = max(1, min(sizes.values())//2), np.zeros(has.shape[1], bool)
+    chosen: list[int] = []
     head = order[:min(sizes.values())]
     for j in np.argsort(has.sum(0)):
         if covered[j] or not has[:, j].any() or has[head, j].any() or len(chosen) >= room: continue

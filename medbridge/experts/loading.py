@@ -124,6 +124,7 @@ def _cached() -> list[dict]:
     rows = []
     for r in repos:
         newest = max(r.revisions, key=lambda v: v.last_modified, default=None)
+        if newest is None: continue
         try: found = _family_of(newest.snapshot_path).name
         except (InputError, AttributeError): continue                  # data for something else
         rows.append(dict(name=r.repo_id, kind="local cache", family=found, note=f"{r.size_on_disk/2**20:.0f} MiB"))

@@ -39,7 +39,9 @@ class OpenCLIPExpert(Expert):
 
     def final_norm(self, x: Tensor) -> Tensor: return self.model.visual.ln_post(x)
 
-    def encode_text(self, prompts: list[str]) -> Tensor: return self.model.encode_text(self.tokenizer(prompts).to(self.device))
+    def encode_text(self, prompts: list[str]) -> Tensor:
+        assert self.tokenizer is not None
+        return self.model.encode_text(self.tokenizer(prompts).to(self.device))
 
 # %% ../../nbs/core/experts/openclip.ipynb #d0f6a520
 class TimmCLIPExpert(OpenCLIPExpert):

@@ -9,7 +9,7 @@ __all__ = ['Upstream', 'write_tokenizer', 'upstream']
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +107,7 @@ def _open_clip(kind: str) -> Upstream:
     from safetensors.torch import save_file
     size = 32
     native = dict(layers=3, width=32, head_width=8, patch_size=8, mlp_ratio=2.0, ls_init_value=0.5)
-    c = dict(embed_dim=24, vision_cfg=dict(image_size=size, **native), text_cfg=dict(context_length=24, vocab_size=49408, width=32, heads=4, layers=2))
+    c: dict[str, Any] = dict(embed_dim=24, vision_cfg=dict(image_size=size, **native), text_cfg=dict(context_length=24, vocab_size=49408, width=32, heads=4, layers=2))
     bert = dict(model_type="bert", vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, max_position_embeddings=24, pad_token_id=0)
     if kind == "open_clip_timm":
         size = 224

@@ -83,7 +83,7 @@ def case(site: str, seed: int, index: int, patient: int|None = None, visit: int|
     if site == "phantom-covidx" and row["COVID"] == 1: row["Pneumonia"] = 0.0
     shown = tables.findings_of(site, row, own)
     severity = {k: float(np.clip(own.beta(1.7, 1.7*(1 - s.severity)/s.severity)*m, 0.02, 1)) for k, m in shown.items()}
-    return Case(site, seed, index, patient, visit, split, sex, age, str(row["view"]), {l: float(row[l]) for l in vocabulary}, severity)
+    return Case(site, seed, index, patient, visit, split, sex, age, str(row["view"]), {l: float(row[l]) for l in vocabulary}, severity) # type: ignore[arg-type]  # the visit is given or drawn with the patient
 
 
 def _even_case(s: Site, seed, index, patient, visit, split, rng, own) -> Case:
@@ -213,7 +213,7 @@ MODULES = ("anatomy", "findings", "tables", "sites", "benchmark")
 @lru_cache(maxsize=1)
 def fingerprint_of_version() -> str:
     "Hash of everything that decides a pixel: the anatomy and the code of the phantom, blind to comments."
-    return fingerprint([_bare_source(_module_source(f"medbridge.phantom.{m}")[0]) for m in MODULES], asset_path())
+    return fingerprint([_bare_source(_module_source(f"medbridge.phantom.{m}")[0]) for m in MODULES], asset_path()) # type: ignore[index]  # there are sources; a check here would change the version
 
 
 def _file(site: str, index: int) -> str: return f"{index:06d}{get_site(site).ending}"

@@ -21,7 +21,7 @@ def metadata_folder() -> Path:
     "Folder of the metadata that torchxrayvision installs (found without importing it)."
     spec = importlib.util.find_spec("torchxrayvision")
     if spec is None: raise InputError("The package torchxrayvision is not installed; its tables drive the benchmark's labels.", remedy="pip install torchxrayvision")
-    return Path(spec.origin).parent/"data"
+    return Path(spec.origin).parent/"data" # type: ignore[arg-type]  # an installed package has an origin; a check here would change the phantom's version
 
 
 @lru_cache(maxsize=1)
