@@ -51,10 +51,10 @@ GIVEN_AS = dict(studied="site")     # axes whose parameter has another name
 
 EXPERIMENTS = (
     Experiment("in_domain", over=("seed", "site")),
+    Experiment("ablations", over=("seed", "studied")),      # the longest, so that nothing waits for it at the end
     Experiment("cross_domain", over=("seed", "source")),
     Experiment("data_fractions", over=("seed", "studied")),
     Experiment("families", over=("seed", "studied")),
-    Experiment("ablations", over=("seed", "studied")),
     Experiment("unseen_labels", over=("seed", "studied")),
     Experiment("fundus", over=("seed",)),
     Experiment("reliability", over=("seed",), reads=("in_domain",)),

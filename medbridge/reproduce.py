@@ -208,14 +208,15 @@ def reproduce(preset="smoke",             # how much: check, smoke, embedded or 
     for job in batch.jobs: batch.parameters(job)
     with artefacts.exclusive(batch.runs): pass # said here in one line; Snakemake holds it
     started, expected, stale = time.time(), _expected(batch), batch.problems()
-    log, process = [], _snakemake(batch, workers, profile, only)
+    log, taken, process = [], [], _snakemake(batch, workers, profile, only)
     try:
         assert process.stdout is not None
         for line in process.stdout:
             log.append(line); name, _, how = line.rstrip().partition(": ")
             if name in stale and how.split()[0] in ("took", "unchanged", "failed"):
                 del stale[name]
-                say(f"[{len(batch.jobs) - len(stale)}/{len(batch.jobs)}] {name}: {how}, {remaining([expected[n] for n in stale], workers)}")
+                if how.startswith("took"): taken.append(float(how.split()[1]))
+                say(f"[{len(batch.jobs) - len(stale)}/{len(batch.jobs)}] {name}: {how}, {remaining([expected[n] if expected[n] == expected[n] else sum(taken)/max(1, len(taken)) for n in stale], workers)}")
             elif "made again" in line: say(line.rstrip())
         process.wait()
     except BaseException: process.send_signal(signal.SIGINT); process.wait(); raise
