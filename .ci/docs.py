@@ -214,7 +214,7 @@ def render():
     if done.returncode: sys.exit(done.stdout + done.stderr)
     warnings = [l for l in (done.stdout + done.stderr).splitlines() if l.startswith("warning") and "html-math-method" not in l and "output-file" not in l]
     if warnings: print("\n".join(warnings[:20]))
-    shutil.copytree(PROC/"figures", out/"figures", dirs_exist_ok=True)
+    for folder in ("figures", "docs/images"): shutil.copytree(PROC/folder, out/folder, dirs_exist_ok=True)
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.move(out, SITE)
     return "Quarto" if quarto else "smalldocs"
