@@ -90,8 +90,12 @@ class Scorer(nn.Module):
         v = F.normalize(F.normalize(m_bar, dim=-1) + self.project(both), dim=-1)
         e = self.text if text is None else text
         bias = self.bias if text is None else self.bias.mean()
-        score = self.log_scale.exp().clamp(max=100)*(v @ (e[:, 0] - e[:, 1]).T) + bias
+        score = self.log_scale.exp().clamp(max=1000)*(v @ (e[:, 0] - e[:, 1]).T) + bias
         return (score + self.linear(both) if self.linear is not None and text is None else score), q_bar
+
+    def zero_shot(self, m_bar: Tensor) -> Tensor: # (B, E) -> (B, Y)
+        "Cosine with the positive minus the negative prompts, of each label that is trained, before anything is learned."
+        return F.normalize(m_bar, dim=-1) @ (self.text[:, 0] - self.text[:, 1]).T
 
     @property
     def poolings(self) -> tuple[str, ...]:

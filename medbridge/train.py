@@ -51,52 +51,66 @@ def parameter_groups(model: MedBridge, lr: float, decay: float, # decay: of matr
 
 # %% ../nbs/core/train.ipynb #1574ee33
 @torch.no_grad()
-def _features(model: MedBridge, store, rows, batch=32) -> list[dict[str, np.ndarray]]: # per expert, pooling -> (n, E+D) float32
-    "What each head reads before training, under each pooling of the views that may be chosen."
+def _features(model: MedBridge, store, rows, batch=32) -> list[dict[str, tuple]]: # per expert, pooling -> (n, E+D) float32, and (n, Y) or None
+    "What each head reads before training, and its zero-shot score, under each pooling of the views that may be chosen."
     parts, device = [], next(model.bridge.parameters()).device
     for at in np.array_split(rows, max(1, -(-len(rows)//batch))):
         features, boxes = store.batch(at)
         boxes = boxes.to(device)
-        row: list[dict[str, np.ndarray]] = []
+        row: list[dict[str, tuple]] = []
         for s, (pooled, states) in zip(model.bridge.scorers, _to(features, device)):
             q = s.queries(states).expand(pooled.shape[0]*pooled.shape[1], -1, -1).mean(1).unflatten(0, pooled.shape[:2])
             row.append({})
             for pooling in s.poolings:
                 s.choose(pooling)
-                row[-1][pooling] = s.features(s.fuse_tokens(pooled, boxes), s.fuse_queries(q, boxes)).float().cpu().numpy()
+                m_bar, q_bar = s.fuse_tokens(pooled, boxes), s.fuse_queries(q, boxes)
+                row[-1][pooling] = s.features(m_bar, q_bar).float().cpu().numpy(), s.zero_shot(m_bar).float().cpu().numpy() if s.by_text else None
         parts.append(row)
-    return [{pooling: np.concatenate([p[k][pooling] for p in parts]) for pooling in s.poolings} for k, s in enumerate(model.bridge.scorers)]
+    return [{pooling: tuple(np.concatenate(v) if v[0] is not None else None for v in zip(*(p[k][pooling] for p in parts))) for pooling in s.poolings} for k, s in enumerate(model.bridge.scorers)]
 
 
 def ridge_start(x: np.ndarray, y: np.ndarray, # (n, F) of like scale, (n, Y) with NaN
                 groups,                       # (n,) patients: none is predicted from its own images
                 strengths=10.0**np.arange(-1, 7),
-               ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # weights (F, Y), biases (Y,), left-out logits (n, Y)
-    "Ridge regression of all labels at once, its strength chosen by, and its slope fitted to, predictions for patients left out."
+                text: np.ndarray|None = None, # (n, Y) zero-shot scores, towards which it shrinks
+                beliefs=(0.0, 0.15, 0.3, 0.6), # s: spread of the zero-shot term, relative to that of the targets
+               ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]: # weights (F, Y), biases (Y,), left-out logits (n, Y), factor of `text`; logits are x @ weights + factor*text + biases
+    "Ridge regression of all labels at once, its strength, and how far zero-shot is believed, chosen by, and its slope fitted to, predictions for patients left out."
     from scipy.optimize import minimize_scalar
     rate = np.nan_to_num(np.nanmean(y, 0), nan=0.5).clip(1e-2, 1 - 1e-2)
-    seen, centred = ~np.isnan(y), np.where(np.isnan(y), 0, y - np.nan_to_num(np.nanmean(y, 0), nan=0.5))
+    seen, centred, variance = ~np.isnan(y), np.where(np.isnan(y), 0, y - np.nan_to_num(np.nanmean(y, 0), nan=0.5)), rate*(1 - rate)
     centre = x.mean(0)
     u, s, vt = np.linalg.svd(x - centre, full_matrices=False)
     ids = pd.factorize(np.asarray(groups))[0]
     order = np.argsort(ids, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
-    best: tuple[float, float, np.ndarray]|None = None
+    at = [np.stack([m for m in members if len(m) == n]) for n in sorted({len(m) for m in members})] if len(members) > 1 else [] # patients with as many images: (P, n)
+    # a factor common to all labels in logits is one times the label's variance in probabilities
+    prior = np.zeros((1, 1)) if text is None else (text - text.mean(0))*variance/(text.std()*np.sqrt(variance.mean()) + 1e-12)
+    best: tuple[float, float, float, np.ndarray]|None = None
     for l in strengths*x.shape[1]/100:
         shrink = s**2/(s**2 + l)
-        residual, left_out = centred - (u*shrink) @ (u.T @ centred), np.zeros_like(centred)
         # 1/n: the intercept too is fitted without them. Without it the other images give each one away, since the centred features of all sum to zero
-        for g in members if len(members) > 1 else (): left_out[g] = centred[g] - np.linalg.solve(np.eye(len(g)) - 1/len(x) - (u[g]*shrink) @ u[g].T, residual[g])
-        error = ((centred - left_out)**2)[seen].mean() # not divided by each label's variance: the rarest labels would choose
-        if best is None or error < best[0]: best = (error, l, left_out)
+        inner = [np.eye(g.shape[1]) - 1/len(x) - (u[g]*shrink) @ u[g].transpose(0, 2, 1) for g in at]
+        for belief in beliefs if text is not None else (0.0,):
+            target = np.where(seen, centred - belief*prior, 0)
+            residual, left_out = target - (u*shrink) @ (u.T @ target), np.zeros_like(centred)
+            for g, h in zip(at, inner): left_out[g] = target[g] - np.linalg.solve(h, residual[g])
+            left_out = left_out + belief*prior
+            error = ((centred - left_out)**2)[seen].mean() # not divided by each label's variance: the rarest labels would choose
+            if best is None or error < best[0]: best = (error, l, belief, left_out)
     assert best is not None
-    _, l, left_out = best
-    w, unit, b = vt.T @ ((s/(s**2 + l))[:, None]*(u.T @ centred)), 1/(rate*(1 - rate)), np.log(rate/(1 - rate))
+    _, l, belief, left_out = best
+    w, b = vt.T @ ((s/(s**2 + l))[:, None]*(u.T @ np.where(seen, centred - belief*prior, 0))), np.log(rate/(1 - rate))
     def loss(a):
-        z = a*left_out*unit + b
+        z = a*left_out/variance + b
         return log_loss(z, y)
     slope = float(minimize_scalar(loss, bounds=(0.05, 5.0), method="bounded").x)
-    return slope*w*unit, b - centre @ (slope*w*unit), slope*left_out*unit + b
+    factor, shift = 0.0, 0.0
+    if text is not None:
+        factor = slope*belief/(text.std()*np.sqrt(variance.mean()) + 1e-12)
+        shift = factor*text.mean(0)
+    return slope*w/variance, b - centre @ (slope*w/variance) - shift, slope*left_out/variance + b, factor
 
 
 def log_loss(logits: np.ndarray, y: np.ndarray) -> float:
@@ -121,21 +135,21 @@ def stacked_gates(scores: np.ndarray, y: np.ndarray, # (n, Y, K) of images left 
 MOST = 20_000 # training images that a start reads: its memory does not grow with the data set
 
 
-def _best_pooling(scorer, found: dict[str, np.ndarray], targets: np.ndarray, patients) -> tuple:
+def _best_pooling(scorer, found: dict[str, tuple], targets: np.ndarray, patients) -> tuple:
     "Ridge start of one expert under the pooling of views whose predictions for left-out patients have the smallest loss."
     best: tuple[float, str, tuple]|None = None
-    for pooling, x in found.items():
+    for pooling, (x, text) in found.items():
         x = x.astype(np.float64)
         mean, std = x.mean(0), x.std(0) + 1e-3
-        w, b, left_out = ridge_start((x - mean)/std, targets, patients)
-        if best is None or log_loss(left_out, targets) < best[0]: best = log_loss(left_out, targets), pooling, (mean, std, w, b, left_out)
+        w, b, left_out, factor = ridge_start((x - mean)/std, targets, patients, text=None if text is None else text.astype(np.float64))
+        if best is None or log_loss(left_out, targets) < best[0]: best = log_loss(left_out, targets), pooling, (mean, std, w, b, left_out, factor)
     assert best is not None
     scorer.choose(best[1])
     return best[2]
 
 
 def warm_start(model: MedBridge, store, rows, targets: np.ndarray, patients) -> None:
-    "Linear heads start at the ridge solution on the frozen features and the untrained queries, gates at the experts' stacked weights, or at each label's best expert on patients left out; training rows only."
+    "Heads start at the ridge solution on the frozen features and the untrained queries, beside the zero-shot score as far as it is believed; gates at the experts' stacked weights, or at each label's best expert on patients left out; training rows only."
     if any(s.linear is None for s in model.bridge.scorers): return
     if len(rows) > MOST:
         some = np.sort(np.random.default_rng([model.config.seed, 12]).permutation(len(rows))[:MOST])
@@ -144,10 +158,10 @@ def warm_start(model: MedBridge, store, rows, targets: np.ndarray, patients) -> 
     scores: list[np.ndarray] = []
     for s, found in zip(model.bridge.scorers, _features(model, store, rows)):
         if not s.bias.requires_grad: continue   # an old expert of a grown mixture
-        mean, std, w, b, left_out = _best_pooling(s, found, targets, patients)
+        mean, std, w, b, left_out, factor = _best_pooling(s, found, targets, patients)
         with torch.no_grad():
             s.mean.copy_(tensor(mean)); s.std.copy_(tensor(std)); s.linear.weight.copy_(tensor(w.T)); s.bias.copy_(tensor(b))
-            if s.by_text: s.log_scale.fill_(math.log(0.1))   # zero-shot says little beside what was learned, and can grow
+            if s.by_text: s.log_scale.fill_(math.log(max(factor, 0.1)))   # one that is not believed can still grow
         scores.append(left_out)
     if len(scores) < len(model.bridge.scorers): return
     if model.bridge.router.routing == "best":
