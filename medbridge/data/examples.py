@@ -67,6 +67,7 @@ BOXED8 = {"Atelectasis": "Atelectasis", "Cardiomegaly": "Cardiomegaly", "Effusio
 
 def _nih_boxes(m: Manifest, files: list[str], size: int) -> pd.DataFrame:
     "Boxes around what the phantom shows, in pixels of an image of 1024 x 1024."
+    from scipy.ndimage import find_objects, label
     from medbridge import phantom
     rows = []
     for i, file in enumerate(files):
@@ -74,8 +75,8 @@ def _nih_boxes(m: Manifest, files: list[str], size: int) -> pd.DataFrame:
         masks = phantom.masks("phantom-nih", m.facts["seed"], i, size) if shown else {}
         for l in shown:
             if l not in masks or not masks[l].any(): continue
-            y, x = np.nonzero(masks[l])
-            rows.append([file, BOXED8[l], *(np.array([x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1])*1024/size).tolist()])
+            for y, x in find_objects(label(masks[l])[0]): # one box for each side
+                if (y.stop - y.start)*(x.stop - x.start) >= masks[l].sum()/20: rows.append([file, BOXED8[l], *(np.array([x.start, y.start, x.stop - x.start, y.stop - y.start])*1024/size).tolist()])
     return pd.DataFrame(rows, columns=["Image Index", "Finding Label", "Bbox [x", "y", "w", "h]"])
 
 
