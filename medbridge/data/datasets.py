@@ -37,7 +37,7 @@ class DataSet:
     access: str            # page
     needs: tuple           # files and folders that must be there
     read: Callable         # folder, **options -> Manifest
-    counts: dict           # published: images, patients, studies, of all or of a part ("val patients", "train + val"), as far as known
+    counts: dict           # published: images, patients, of all or of a part ("val patients", "train + val"), as far as known
     credentialed: bool = False
     counted: str = ""      # where the counts are from
     edition: Callable|None = None # manifest -> (counts, what it is) of an edition with other counts; None: they are `counts`
@@ -59,14 +59,14 @@ SETS = {d.name: d for d in (
     DataSet("nih", "no restriction, attribution asked", "https://nihcc.app.box.com/v/ChestXray-NIHCC", ("Data_Entry_2017_v2020.csv|Data_Entry_2017.csv", "train_val_list.txt", "test_list.txt", "images|images_001"), nih,
             {"images": 112120, "patients": 30805, "train + val": 86524, "test": 25596}, counted="Wang et al. 2017, doi:10.1109/CVPR.2017.369; parts: the official lists"),
     DataSet("mimic-cxr-jpg", "PhysioNet credentialed health data licence", "https://physionet.org/content/mimic-cxr-jpg/", ("mimic-cxr-2.0.0-chexpert.csv|mimic-cxr-2.1.0-chexpert.csv|mimic-cxr-2.0.0-negbio.csv", "mimic-cxr-2.0.0-split.csv|mimic-cxr-2.1.0-split.csv", "mimic-cxr-2.0.0-metadata.csv|mimic-cxr-2.1.0-metadata.csv", "files"), mimic_cxr_jpg,
-            dict(images=377110, studies=227827, train=368960, val=2991, test=5159), True, "Johnson et al. 2019, arXiv:1901.07042, and doi:10.13026/jsn5-t979; parts: the split table"),
+            dict(images=377110, train=368960, val=2991, test=5159), True, "Johnson et al. 2019, arXiv:1901.07042, and doi:10.13026/jsn5-t979; parts: the split table"),
     DataSet("chexpert", "Stanford AIMI research use agreement", "https://aimi.stanford.edu/datasets/chexpert-chest-x-rays", ("train.csv|chexpert_train.csv", "valid.csv", "train"), chexpert,
             {"images": 224316, "patients": 65240, "train": 223414, "train patients": 64540, "val": 234, "val patients": 200, "test": 668, "test patients": 500}, True, "Irvin et al. 2019, arXiv:1901.07031: 224,316 images of 65,240 patients; parts: the tables of the release", _chexpert_edition),
     DataSet("chexpert-plus", "Stanford AIMI research use agreement", "https://aimi.stanford.edu/datasets/chexpert-plus", ("df_chexpert_plus_240401.csv", "chexbert_labels|report_fixed.json", "PNG|DICOM|train"), chexpert_plus,
             dict(images=223462), True, "the rows of df_chexpert_plus_240401.csv; Chambon et al. 2024, arXiv:2405.19538, name 223,228 images of 64,725 patients: fewer by 234, as many as `valid` has"),
     DataSet("rsna", "competition terms", "https://www.kaggle.com/c/rsna-pneumonia-detection-challenge", ("stage_2_train_labels.csv", "stage_2_train_images"), rsna, dict(images=26684), counted="the images of stage_2_train_labels.csv; Shih et al. 2019, doi:10.1148/ryai.2019180041"),
     DataSet("covidx", "of each source, see the page", "https://www.kaggle.com/datasets/andyczhao/covidx-cxr2", ("train.txt", "val.txt", "test.txt", "train", "val", "test"), covidx, dict(images=84818, patients=45342, train=67863, val=8473, test=8482), counted="Wu et al. 2023, arXiv:2311.17677"),
-    DataSet("odir", "competition terms", "https://odir2019.grand-challenge.org/", ("full_df.csv|ODIR-5K_Training_Annotations(Updated)_V2.xlsx|data.xlsx|ODIR-5K/data.xlsx", "ODIR-5K/Training Images|Training Images|ODIR-5K_Training_Dataset|ODIR-5K_Training_Images|preprocessed_images"), odir, dict(patients=3500), counted="the published training annotations: 3,500 of the 5,000 patients, https://odir2019.grand-challenge.org/dataset/", edition=_odir_edition),
+    DataSet("odir", "competition terms", "https://odir2019.grand-challenge.org/", ("full_df.csv|ODIR-5K_Training_Annotations(Updated)_V2.xlsx|data.xlsx|ODIR-5K/data.xlsx", "ODIR-5K/Training Images|Training Images|ODIR-5K_Training_Dataset|ODIR-5K_Training_Images|preprocessed_images"), odir, dict(patients=3500), counted="the rows of the published training annotations, 3,500 of the 5,000 patients", edition=_odir_edition),
     DataSet("vindr", "PhysioNet credentialed health data licence", "https://physionet.org/content/vindr-cxr/", ("annotations/image_labels_train.csv|image_labels_train.csv|train.csv", "train"), vindr,
             {"images": 18000, "train + val": 15000, "test": 3000}, True, "Nguyen et al. 2022, arXiv:2012.15029", _vindr_edition),
     DataSet("padchest", "research use agreement", "https://bimcv.cipf.es/bimcv-projects/padchest/", ("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv|PADCHEST_chest_x_ray_images_labels_160K.csv|chest_x_ray_images_labels_160K_01.02.19.csv",), padchest, dict(images=160758, patients=67594), True,
@@ -160,10 +160,10 @@ def available() -> pd.DataFrame: # name, found, images, patients, licence, folde
 
 
 def _count(m: Manifest, what: str) -> int:
-    "Images, patients or studies of a manifest, or of the parts that `what` names."
+    "Images or patients of a manifest, or of the parts that `what` names."
     words, t = what.split(), m.table
     if parts := [s for s in SPLITS if s in words]: t = t[t.split.isin(parts)]
-    return t.patient_id.nunique() if "patients" in words else t.study_id.nunique() if "studies" in words else len(t)
+    return t.patient_id.nunique() if "patients" in words else len(t)
 
 
 def _published(m: Manifest, name: str) -> tuple[dict, str]:
