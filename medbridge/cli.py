@@ -100,12 +100,13 @@ def _datasets(args):
     elif not args.name: raise InputError(f"`datasets {args.action}` needs the name of a data set.", remedy="see `python -m medbridge datasets`.")
     elif args.action == "check":
         report = datasets.check(args.name, args.folder, on_error="report")
-        print(report.to_string(index=False))
+        print(report.to_string(index=False)); print(report.attrs["note"])
         for p in report.attrs["problems"][:20]: print(f"  {p['problem']} [file {p['file']}] [row {p['row']}] {p['remedy']}", file=sys.stderr)
         if not report.ok.all(): raise InputError(f"'{args.name}' is not as it should be.", remedy="see the lines that are not ok.")
     elif args.action == "audit": print(datasets.audit(datasets.load_or_csv(args.name, args.folder)))
     elif not args.folder: raise InputError("`datasets example` needs a folder to write to.", remedy="python -m medbridge datasets example NAME FOLDER")
-    else: print(f"{datasets.example(args.name, args.folder)}: simulated images in the layout of {args.name}; datasets.load({args.name!r}, folder=...) reads them")
+    elif args.name == "all": print(f"{datasets.example('all', args.folder, n=args.images)}: simulated images in the layouts of {', '.join(datasets.SETS)}\nMEDBRIDGE_DATA={args.folder} python -m medbridge reproduce example  runs every experiment on them")
+    else: print(f"{datasets.example(args.name, args.folder, n=args.images)}: simulated images in the layout of {args.name}; datasets.load({args.name!r}, folder=...) reads them")
 
 # %% ../nbs/core/cli.ipynb #cc0d5392
 def parser() -> argparse.ArgumentParser:
@@ -115,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
 
     def batch(name, run, text):
         c = commands.add_parser(name, help=text)
-        c.add_argument("preset", nargs="?", default="smoke", help="check, smoke, embedded or paper (default: smoke)")
+        c.add_argument("preset", nargs="?", default="smoke", help="check, smoke, embedded, example or paper (default: smoke); example: on the folders of `datasets example all`")
         c.add_argument("--figures", help="folder for the figures (default: figures of the checkout)")
         c.set_defaults(run=run)
         if run is not _paper:
@@ -149,10 +150,11 @@ def parser() -> argparse.ArgumentParser:
     c = commands.add_parser("experts", help="families, embedded experts and models in the local cache")
     c.set_defaults(run=_experts)
 
-    c = commands.add_parser("datasets", help="data sets: where they are expected, what was found; check or audit one; write an example of one")
+    c = commands.add_parser("datasets", help="data sets: where they are expected, what was found; check or audit one; write an example of one or of all")
     c.add_argument("action", nargs="?", default="list", choices=["list", "check", "audit", "example"])
-    c.add_argument("name", nargs="?")
-    c.add_argument("folder", nargs="?")
+    c.add_argument("name", nargs="?", help="a data set, or a CSV of your own; example: also `all`")
+    c.add_argument("folder", nargs="?", help="where it lies (default: MEDBRIDGE_DATA/NAME), or where the example is to be written")
+    c.add_argument("--images", type=int, default=60, help="images of an example, at least 24 (default: 60)")
     c.set_defaults(run=_datasets)
     return p
 

@@ -23,6 +23,7 @@ class Experiment:
     reads: tuple[str, ...] = ()                     # experiments whose artefacts it reads
     parameters: dict[str, Any] = field(default_factory=dict) # further parameters, the same for all its jobs
     only: tuple[str, ...] = ()                      # presets it belongs to (none named: all)
+    data: Callable|None = None                      # preset -> data sets it may read (None: its site, or all of the preset's)
     computes: bool = True                           # does it need the GPU and the memory of a computing job?
 
 
@@ -43,11 +44,12 @@ AXES: dict[str, Callable] = dict(
     site=lambda p: p.datasets,      # every data set
     seed=lambda p: p.seeds,
     studied=lambda p: p.studied,    # a few sites, given to the notebook as `site`
+    boxed=lambda p: tuple(s for s in p.studied if s in presets.BOXED), # those of them that say where findings are
     source=lambda p: p.sources,     # sites that cross-domain models are trained on
     expert=lambda p: p.families,    # the extension's experts, one at a time
     ablation=lambda p: tuple(p.grid),
 )
-GIVEN_AS = dict(studied="site")     # axes whose parameter has another name
+GIVEN_AS = dict(studied="site", boxed="site") # axes whose parameter has another name
 
 EXPERIMENTS = (
     Experiment("in_domain", over=("seed", "site")),
@@ -56,9 +58,9 @@ EXPERIMENTS = (
     Experiment("data_fractions", over=("seed", "studied")),
     Experiment("families", over=("seed", "studied")),
     Experiment("unseen_labels", over=("seed", "studied")),
-    Experiment("fundus", over=("seed",)),
+    Experiment("fundus", over=("seed",), data=lambda p: (p.fundus,)),
     Experiment("reliability", over=("seed",), reads=("in_domain",)),
-    Experiment("lesions", over=("seed", "studied"), reads=("in_domain",), only=("check", "smoke", "embedded")),
+    Experiment("lesions", over=("seed", "boxed"), reads=("in_domain",)),
     Experiment("domain_shift", reads=("in_domain",)),
     Experiment("table_in_domain", reads=("in_domain",), computes=False),
     Experiment("table_published", reads=("table_in_domain",), computes=False),
@@ -70,7 +72,7 @@ EXPERIMENTS = (
     Experiment("table_ablations", reads=("ablations",), computes=False),
     Experiment("table_unseen_labels", reads=("unseen_labels",), computes=False),
     Experiment("table_efficiency", reads=("in_domain",), computes=False),
-    Experiment("figure_lesions", reads=("lesions",), only=("check", "smoke", "embedded"), computes=False),
+    Experiment("figure_lesions", reads=("lesions",), computes=False),
     Experiment("figure_calibration", reads=("reliability",), computes=False),
     Experiment("table_fundus", reads=("fundus",), computes=False),
 )
@@ -96,7 +98,7 @@ def jobs(chosen: presets.Preset,          # preset
             if e.reads and not reads: raise InputError(f"Experiment '{e.notebook}' reads {', '.join(e.reads)}, and no earlier row gives that for {own}.", remedy="put its row after theirs.")
             name = job_name(e.notebook, {**own, **e.parameters})
             if name in {j.name for j in made}: raise InputError(f"Two jobs are called '{name}'.", remedy="tell the rows apart by a parameter.")
-            made.append(Job(e.notebook, name, dict(preset=chosen.name, **e.parameters, **own), reads, (own["site"],) if "site" in own else chosen.datasets,
+            made.append(Job(e.notebook, name, dict(preset=chosen.name, **e.parameters, **own), reads, e.data(chosen) if e.data else (own["site"],) if "site" in own else chosen.datasets,
                             **(dict(threads=chosen.threads, gpus=chosen.gpus, memory_mb=chosen.memory_mb) if e.computes else {})))
     return made
 

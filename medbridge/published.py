@@ -39,22 +39,24 @@ STAND_INS = {"mimic-cxr-jpg": "phantom-mimic", "chexpert-plus": "phantom-chexper
 METHODS = ("MedBridge",) # published and ours under one name
 
 
-def beside(ours: pd.DataFrame,        # dataset, method, value, low, high of macro AUROC in [0, 1]
+def beside(ours: pd.DataFrame,        # dataset, method, value, low, high of macro AUROC in [0, 1]; stand_in: whether that of a real name is of an example
            figures: pd.DataFrame|None = None, # of `published`
            absent: dict[str, str]|None = None, # data set -> why there is no result
           ) -> pd.DataFrame:          # published, reproduced, low, high (percent), result, stand_in, stand_in_value, stand_in_low, stand_in_high
     "Each published figure with our result on the same data set, and, apart from it, that on its stand-in."
     figures, absent = published() if figures is None else figures, absent or {}
-    known = {(r.dataset, r.method): (100*r.value, 100*r.low, 100*r.high) for r in ours.itertuples()}
+    names = [f"example of {d}" if s and not d.startswith("phantom-") else d for d, s in zip(ours.dataset, ours.get("stand_in", pd.Series(False, ours.index)))]
+    known = {(d, r.method): (100*r.value, 100*r.low, 100*r.high) for d, r in zip(names, ours.itertuples())}
     rows = []
     for f in figures.itertuples():
         name = DATASETS.get(f.dataset, f.dataset)
-        real, simulated = known.get((name, f.method)), known.get((STAND_INS.get(name), f.method))
+        stand_in = next((s for s in (STAND_INS.get(name), f"example of {name}") if (s, f.method) in known), None)
+        real, simulated = known.get((name, f.method)), known.get((stand_in, f.method))
         if real is None: result = f"not run: {absent.get(name, 'the data are absent')}" if f.method in METHODS else "not run: the model's weights are absent"
         elif real[1] <= f.value <= real[2]: result = "reproduced within its interval"
         else: result = f"differs by {real[0] - f.value:+.1f} points"
         rows.append(dict(task=f.task, dataset=f.dataset, split=f.split, metric=f.metric, method=f.method, published=f.value, **dict(zip(("reproduced", "low", "high"), real or [float("nan")]*3)), result=result,
-                         stand_in=STAND_INS[name] if simulated else None, **dict(zip(("stand_in_value", "stand_in_low", "stand_in_high"), simulated or [float("nan")]*3)), source=f.source))
+                         stand_in=stand_in, **dict(zip(("stand_in_value", "stand_in_low", "stand_in_high"), simulated or [float("nan")]*3)), source=f.source))
     return pd.DataFrame(rows)
 
 

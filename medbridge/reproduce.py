@@ -20,7 +20,7 @@ from .jobs import Job, jobs, needed
 # %% ../nbs/core/reproduce.ipynb #b7fcf353
 class Batch:
     "The jobs of a preset, and where their artefacts lie. `InputError` for an unknown preset, and outside of a checkout."
-    def __init__(self, preset="smoke",              # how much: check, smoke, embedded or paper
+    def __init__(self, preset="smoke",              # how much: check, smoke, embedded, example or paper
                  only: str|None = None,             # only jobs whose name starts with this, and what they read
                  root: str|Path|None = None,        # checkout (default: the one that the working folder lies in)
                  figures: str|Path|None = None,     # where figures go (default: `figures` of the checkout)
@@ -192,7 +192,7 @@ def summary(table: pd.DataFrame, workers=2) -> str:
 def _quoted(cell: str) -> str: return "".join(f"\n    | {line}" for line in cell.splitlines()[-12:])
 
 # %% ../nbs/core/reproduce.ipynb #5f611623
-def reproduce(preset="smoke",             # how much: check, smoke, embedded or paper
+def reproduce(preset="smoke",             # how much: check, smoke, embedded, example or paper
               only: str|None = None,      # run only jobs whose name starts with this, and what they read
               root: str|Path|None = None, # checkout
               figures: str|Path|None = None, # where figures go (default: `figures` of the checkout)

@@ -172,7 +172,7 @@ def audit(m: Manifest,
           distance=10,             # see `near_pairs`
           workers: int|None = None,
          ) -> Audit:
-    "Leakage by patient and by picture, duplicates, missing files, faulty values, counts of labels, views, sexes and ages."
+    "Leakage by patient and by picture, duplicates, missing files, faulty values, counts of labels, views, sexes and ages. Copies are found that were saved again, shrunk or re-windowed; of those that were cut by 1 % a side or turned most are not."
     t, problems = m.table, m.problems(files=True)
     def of(words): return int(problems.problem.str.contains(words, regex=True).sum()) if len(problems) else 0
     split = t.split.nunique() > 1

@@ -18,7 +18,7 @@ from ..basics import InputError, did_you_mean
 from .audit import audit, overlap, overlap_table, without_overlap
 from .chexpert import chexpert, chexpert_plus, mimic_cxr_jpg
 from .examples import example, is_example
-from .manifest import COLUMNS, Manifest
+from .manifest import COLUMNS, SPLITS, Manifest
 from .mirror import mirror
 from .nih import covidx, nih, rsna
 from .splits import fractions, stratified, with_split
@@ -37,22 +37,40 @@ class DataSet:
     access: str            # page
     needs: tuple           # files and folders that must be there
     read: Callable         # folder, **options -> Manifest
-    counts: dict           # published: images, patients, train, val, test as far as known
+    counts: dict           # published: images, patients, of all or of a part ("val patients", "train + val"), as far as known
     credentialed: bool = False
+    counted: str = ""      # where the counts are from
+    edition: Callable|None = None # manifest -> (counts, what it is) of an edition with other counts; None: they are `counts`
+
+
+def _chexpert_edition(m: Manifest) -> tuple[dict, str]|None:
+    return None if m.facts["split"] == "official" else (dict([("images", 223648), ("patients", 64740), ("train + val", 223414), ("test", 234)]), "without the test table: `valid` is the test set")
+
+
+def _odir_edition(m: Manifest) -> tuple[dict, str]|None:
+    return ({}, "Kaggle's full_df.csv, of which no publication gives the counts") if "full_df" in str(m.facts["source"]) else None
+
+
+def _vindr_edition(m: Manifest) -> tuple[dict, str]|None:
+    return (dict(images=15000), "Kaggle's, the training images alone") if m.facts["split"].startswith("Kaggle") else None
 
 
 SETS = {d.name: d for d in (
     DataSet("nih", "no restriction, attribution asked", "https://nihcc.app.box.com/v/ChestXray-NIHCC", ("Data_Entry_2017_v2020.csv|Data_Entry_2017.csv", "train_val_list.txt", "test_list.txt", "images|images_001"), nih,
-            dict(images=112120, patients=30805, test=25596)),
+            {"images": 112120, "patients": 30805, "train + val": 86524, "test": 25596}, counted="Wang et al. 2017, doi:10.1109/CVPR.2017.369; parts: the official lists"),
     DataSet("mimic-cxr-jpg", "PhysioNet credentialed health data licence", "https://physionet.org/content/mimic-cxr-jpg/", ("mimic-cxr-2.0.0-chexpert.csv|mimic-cxr-2.1.0-chexpert.csv|mimic-cxr-2.0.0-negbio.csv", "mimic-cxr-2.0.0-split.csv|mimic-cxr-2.1.0-split.csv", "mimic-cxr-2.0.0-metadata.csv|mimic-cxr-2.1.0-metadata.csv", "files"), mimic_cxr_jpg,
-            dict(images=377110, train=368960, val=2991, test=5159), True),
-    DataSet("chexpert", "Stanford AIMI research use agreement", "https://aimi.stanford.edu/datasets/chexpert-chest-x-rays", ("train.csv|chexpert_train.csv", "valid.csv", "train"), chexpert, dict(), True),
-    DataSet("chexpert-plus", "Stanford AIMI research use agreement", "https://aimi.stanford.edu/datasets/chexpert-plus", ("df_chexpert_plus_240401.csv", "chexbert_labels|report_fixed.json", "PNG|DICOM|train"), chexpert_plus, dict(), True),
-    DataSet("rsna", "competition terms", "https://www.kaggle.com/c/rsna-pneumonia-detection-challenge", ("stage_2_train_labels.csv", "stage_2_train_images"), rsna, dict(images=26684)),
-    DataSet("covidx", "of each source, see the page", "https://www.kaggle.com/datasets/andyczhao/covidx-cxr2", ("train.txt", "val.txt", "test.txt", "train", "val", "test"), covidx, dict(images=84818, patients=45342, train=67863, val=8473, test=8482)),
-    DataSet("odir", "competition terms", "https://odir2019.grand-challenge.org/", ("full_df.csv|ODIR-5K_Training_Annotations(Updated)_V2.xlsx|data.xlsx|ODIR-5K/data.xlsx", "ODIR-5K/Training Images|Training Images|ODIR-5K_Training_Dataset|ODIR-5K_Training_Images|preprocessed_images"), odir, dict()),
-    DataSet("vindr", "PhysioNet credentialed health data licence", "https://physionet.org/content/vindr-cxr/", ("annotations/image_labels_train.csv|image_labels_train.csv|train.csv", "train"), vindr, dict(), True),
-    DataSet("padchest", "research use agreement", "https://bimcv.cipf.es/bimcv-projects/padchest/", ("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv|PADCHEST_chest_x_ray_images_labels_160K.csv|chest_x_ray_images_labels_160K_01.02.19.csv",), padchest, dict(images=160758), True),
+            dict(images=377110, train=368960, val=2991, test=5159), True, "Johnson et al. 2019, arXiv:1901.07042, and doi:10.13026/jsn5-t979; parts: the split table"),
+    DataSet("chexpert", "Stanford AIMI research use agreement", "https://aimi.stanford.edu/datasets/chexpert-chest-x-rays", ("train.csv|chexpert_train.csv", "valid.csv", "train"), chexpert,
+            {"images": 224316, "patients": 65240, "train": 223414, "train patients": 64540, "val": 234, "val patients": 200, "test": 668, "test patients": 500}, True, "Irvin et al. 2019, arXiv:1901.07031: 224,316 images of 65,240 patients; parts: the tables of the release", _chexpert_edition),
+    DataSet("chexpert-plus", "Stanford AIMI research use agreement", "https://aimi.stanford.edu/datasets/chexpert-plus", ("df_chexpert_plus_240401.csv", "chexbert_labels|report_fixed.json", "PNG|DICOM|train"), chexpert_plus,
+            dict(images=223462), True, "the rows of df_chexpert_plus_240401.csv; Chambon et al. 2024, arXiv:2405.19538, name 223,228 images of 64,725 patients: fewer by 234, as many as `valid` has"),
+    DataSet("rsna", "competition terms", "https://www.kaggle.com/c/rsna-pneumonia-detection-challenge", ("stage_2_train_labels.csv", "stage_2_train_images"), rsna, dict(images=26684), counted="the images of stage_2_train_labels.csv; Shih et al. 2019, doi:10.1148/ryai.2019180041"),
+    DataSet("covidx", "of each source, see the page", "https://www.kaggle.com/datasets/andyczhao/covidx-cxr2", ("train.txt", "val.txt", "test.txt", "train", "val", "test"), covidx, dict(images=84818, patients=45342, train=67863, val=8473, test=8482), counted="Wu et al. 2023, arXiv:2311.17677"),
+    DataSet("odir", "competition terms", "https://odir2019.grand-challenge.org/", ("full_df.csv|ODIR-5K_Training_Annotations(Updated)_V2.xlsx|data.xlsx|ODIR-5K/data.xlsx", "ODIR-5K/Training Images|Training Images|ODIR-5K_Training_Dataset|ODIR-5K_Training_Images|preprocessed_images"), odir, dict(patients=3500), counted="the rows of the published training annotations, 3,500 of the 5,000 patients", edition=_odir_edition),
+    DataSet("vindr", "PhysioNet credentialed health data licence", "https://physionet.org/content/vindr-cxr/", ("annotations/image_labels_train.csv|image_labels_train.csv|train.csv", "train"), vindr,
+            {"images": 18000, "train + val": 15000, "test": 3000}, True, "Nguyen et al. 2022, arXiv:2012.15029", _vindr_edition),
+    DataSet("padchest", "research use agreement", "https://bimcv.cipf.es/bimcv-projects/padchest/", ("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv|PADCHEST_chest_x_ray_images_labels_160K.csv|chest_x_ray_images_labels_160K_01.02.19.csv",), padchest, dict(images=160758, patients=67594), True,
+            "the published table, 160,861 rows of 67,625 patients, without those that have no list of labels; Bustos et al. 2020, arXiv:1901.07441, name 160,868 images"),
 )}
 
 
@@ -98,7 +116,7 @@ def load(name: str,
         if o not in known: raise did_you_mean(o, known, f"option of the reader of '{name}'") if known else InputError(f"The reader of '{name}' has no option '{o}'.", remedy="leave it out.")
     m = d.read(_folder(d, folder), **options)
     m.allow_images = bool(allow_images)
-    if is_example(m.root): m.credentialed = False; m.facts |= dict(example=True, stand_in=True)
+    if is_example(m.root): m.facts |= dict(example=True, stand_in=True)
     return m
 
 # %% ../../nbs/core/data/datasets.ipynb #df28cf38
@@ -141,25 +159,43 @@ def available() -> pd.DataFrame: # name, found, images, patients, licence, folde
     return pd.DataFrame(rows)
 
 
+def _count(m: Manifest, what: str) -> int:
+    "Images or patients of a manifest, or of the parts that `what` names."
+    words, t = what.split(), m.table
+    if parts := [s for s in SPLITS if s in words]: t = t[t.split.isin(parts)]
+    return t.patient_id.nunique() if "patients" in words else len(t)
+
+
+def _published(m: Manifest, name: str) -> tuple[dict, str]:
+    "Published counts of the edition at hand, and a line that says whose they are."
+    if name not in SETS: return {}, "A table of your own: there are no published counts to compare with."
+    d = SETS[name]
+    whole = ", ".join(f"{v:,} {k}" for k, v in d.counts.items())
+    if is_example(m.root): return {}, f"An EXAMPLE of '{name}', not the data set: {len(m):,} simulated images in its layout, not compared with the published counts ({whole})."
+    counts, edition = (d.edition(m) if d.edition else None) or (d.counts, "")
+    return counts, f"Published counts: {d.counted}." + (f" This edition: {edition}." if edition else "")
+
+
 def check(name: str,                    # data set, or a CSV of your own
           folder: str|Path|None = None, # default: MEDBRIDGE_DATA/NAME
           images: bool|int = 20,        # decode this many, evenly spread; all (True); none (False)
           on_error="raise",             # raise an `InputError` (its `.report` is the table) where something is wrong, or "report" all the same
           **options,                    # of the reader
          ) -> pd.DataFrame: # check, found, expected, ok
-    "Compare a data set with its published counts, look for every image, and decode a sample. `attrs['problems']` lists each fault with file, row and remedy."
+    """Compare a data set with its published counts, look for every image, and decode a sample.
+    `attrs["problems"]` lists each fault with file, row and remedy; `attrs["note"]` says with whose counts it was compared, or why with none (an example, a table of your own)."""
     if on_error not in ("raise", "report"): raise did_you_mean(str(on_error), ("raise", "report"), "on_error")
     m = load(name, folder, **options) if options else load_or_csv(name, folder)
-    rows = [dict(check="images", found=len(m)), dict(check="patients", found=m.table.patient_id.nunique()), *(dict(check=s, found=int((m.table.split == s).sum())) for s in ("train", "val", "test"))]
-    want = {} if is_example(m.root) or name not in SETS else SETS[name].counts
-    for r in rows: r |= dict(expected=want.get(r["check"], ""), ok=want.get(r["check"], r["found"]) == r["found"])
+    want, note = _published(m, name)
+    rows = [dict(check=k, found=_count(m, k), expected=want.get(k, "")) for k in dict.fromkeys(("images", "patients", "train", "val", "test", *want))]
+    for r in rows: r["ok"] = r["expected"] in ("", r["found"])
     problems = m.problems(files=True, images=images)
     kinds = problems.problem.str.contains
     for what, words in (("image files missing", "image is missing"), ("image files empty", "file is empty")): n = int(kinds(words).sum()) if len(problems) else 0; rows.append(dict(check=what, found=n, expected=0, ok=n == 0))
     rest = problems[~kinds("image is missing|file is empty")] if len(problems) else problems
     rows.append(dict(check=f"other faults ({'all' if images is True else images or 'no'} images decoded)", found=len(rest), expected=0, ok=not len(rest)))
     out = pd.DataFrame(rows)
-    out.attrs["problems"] = problems.to_dict("records")
+    out.attrs |= dict(problems=problems.to_dict("records"), note=note)
     if on_error == "raise" and not out.ok.all():
         wrong = "; ".join(f"{r.check}: {r.found:,}" + (f" instead of {r.expected:,}" if isinstance(r.expected, int) and r.expected else "") for r in out[~out.ok].itertuples())
         first = problems.iloc[0] if len(problems) else None

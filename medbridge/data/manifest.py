@@ -89,6 +89,11 @@ class Manifest:
         "Whether images, identifiers and dates must stay out of notebooks, artefacts and logs."
         return self.credentialed and not self.allow_images
 
+    @property
+    def stand_in(self) -> bool:
+        "Whether the images are simulated: rendered phantoms, or an example in a published layout; no result on them is clinical."
+        return bool(self.facts.get("stand_in"))
+
     def __repr__(self):
         t = self.table
         return f"Manifest({self.name!r}, {len(t):,} images, {t.patient_id.nunique():,} patients, {len(self.labels)} labels)"
