@@ -8,6 +8,7 @@ __all__ = ['view_of', 'read_config', 'read_tensors', 'weight_files', 'from_pretr
 
 # %% ../../nbs/core/experts/clip.ipynb #57fb7144
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -166,6 +167,10 @@ class NaFlexExpert(SiglipExpert):
 
     def finish(self, h: Tensor) -> Tensor: return self._vision().head(self._vision().post_layernorm(h), None)
 
+    limits = (1, 256*16**2)                        # fewest and most pixels of the input
+    def size_for(self, height: int, width: int) -> tuple[int, int]: return naflex_size(height, width, self.patch_size, self.limits[1]//self.patch_size**2)
+    def resized(self, size: tuple[int, int]) -> Expert: return _build(NaFlexExpert, self.name, self.model, replace(self.view, size=size), self.tokenizer, self.card)
+
 
 def naflex_size(height: int, width: int, # native pixels
                 patch=16, most=256,      # pixels of a patch's side, patches of an image
@@ -192,16 +197,19 @@ def _from_folder(folder, name: str, card=None, dtype=None, image_shape=None) -> 
     v = model.config.vision_config
     if cls is CLIPExpert: view = view_of(folder, v.image_size, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711), "shortest")
     elif cls is SiglipExpert: view = view_of(folder, v.image_size, (0.5,)*3, (0.5,)*3, "squash")
-    else: view = _naflex_view(folder, v, image_shape or (1, 1))
+    else: view, most = _naflex_view(folder, v, image_shape or (1, 1))
     length = model.config.text_config.max_position_embeddings
-    return _build(cls, name, model, view, _tokenizer(folder, length, cls is not CLIPExpert), card)
+    expert = _build(cls, name, model, view, _tokenizer(folder, length, cls is not CLIPExpert), card)
+    if isinstance(expert, NaFlexExpert): expert.limits = (1, most*v.patch_size**2)
+    return expert
 
 
-def _naflex_view(folder: Path, v, shape) -> ViewTransform:
+def _naflex_view(folder: Path, v, shape) -> tuple[ViewTransform, int]: # and the most patches of an image
     from transformers import Siglip2ImageProcessor
     path = Path(folder)/"preprocessor_config.json"
     p = Siglip2ImageProcessor.from_pretrained(folder, local_files_only=True) if path.is_file() else Siglip2ImageProcessor(max_num_patches=v.num_patches)
-    return ViewTransform(naflex_size(shape[0], shape[1], v.patch_size, p.max_num_patches), tuple(p.image_mean), tuple(p.image_std), "squash", kernel=_KERNELS.get(int(p.resample), "bilinear"))
+    size = naflex_size(shape[0], shape[1], v.patch_size, p.max_num_patches)
+    return ViewTransform(size, tuple(p.image_mean), tuple(p.image_std), "squash", kernel=_KERNELS.get(int(p.resample), "bilinear")), p.max_num_patches
 
 
 def fixed_size(name: str) -> InputError:
@@ -239,7 +247,9 @@ def _tiny(kind: str):
         view = ViewTransform(size, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711), "shortest", edge=image_size) if kind == "clip" else ViewTransform(size, edge=image_size)
         if kind == "siglip2": view = ViewTransform(naflex_size(3, 2, patch_size, (image_size//patch_size)**2), kernel="bilinear")
         model = upstream(tiny_config(kind, depth, width, image_size, patch_size, heads)).eval()
-        return _build(cls, f"tiny-{kind}", randomise(model, int(torch.randint(2**31, ()))), view, _ids(99, 24))
+        expert = _build(cls, f"tiny-{kind}", randomise(model, int(torch.randint(2**31, ()))), view, _ids(99, 24))
+        if isinstance(expert, NaFlexExpert): expert.limits = (1, image_size**2)
+        return expert
     return build
 
 

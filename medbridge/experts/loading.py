@@ -30,10 +30,18 @@ def load(name: str,               # embedded name, local folder, "hf-hub:org/mod
          device=None,             # torch device; default: CPU
          dtype=None,              # torch dtype; default: float32
          image_shape: tuple[int, int]|None = None, # native height, width of the images, for towers that take any grid (NaFlex, Qwen-VL)
+         aspect="fixed",          # of such towers: fixed (one grid for all views), own (each view's, as the published processor chooses; see `medbridge.experts.aspect`)
+         max_pixels: int|None = None, # most pixels of a view, for aspect="own"; None: as the published processor
         ) -> Expert:
     "A frozen expert by name. Raises `InputError` for an unknown name, a damaged folder, or a hub model that cannot be had."
     if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1): raise InputError(f"`image_shape` {image_shape} is not (height, width) in pixels.", remedy="give the native shape of your images, such as (2500, 2048).")
+    if aspect not in ("fixed", "own"): raise did_you_mean(str(aspect), ("fixed", "own"), "aspect")
+    if aspect == "own" and image_shape is not None: raise InputError("`image_shape` fixes one grid, and aspect=\"own\" asks for each view's.", remedy="give one of them.")
+    if aspect == "fixed" and max_pixels is not None: raise InputError("`max_pixels` is for aspect=\"own\".", remedy="give both, or `image_shape`.")
     expert = _load(str(name), revision, dtype=dtype, **({} if image_shape is None else dict(image_shape=tuple(image_shape))))
+    if aspect == "own":
+        from medbridge.experts.aspect import OwnAspect
+        expert = OwnAspect(expert, max_pixels)
     return expert.to(device) if device is not None else expert
 
 
