@@ -14,6 +14,7 @@ import pandas as pd
 from ..basics import InputError, did_you_mean
 from .clip import fixed_size, read_config
 from .core import FAMILIES, Expert, family, family_names
+from .generative import no_language_model
 
 # %% ../../nbs/core/experts/loading.ipynb #ed028e06
 EMBEDDED = ("lite0-imagenet", "tinyclip-scenes", "tinysiglip-radio")
@@ -31,6 +32,7 @@ def load(name: str,               # embedded name, local folder, "hf-hub:org/mod
          dtype=None,              # torch dtype; default: float32
          image_shape: tuple[int, int]|None = None, # native height, width of the images, for towers that take any grid (NaFlex, Qwen-VL)
          aspect="fixed",          # of such towers: fixed (one grid for all views), own (each view's, as the published processor chooses; see `medbridge.experts.aspect`)
+         text: str|None = None,   # "language-model": a generative VLM embeds prompts with its language model, which is then read too; an untrained comparison (see `medbridge.experts.generative`)
          max_pixels: int|None = None, # most pixels of a view, for aspect="own"; None: as the published processor
         ) -> Expert:
     "A frozen expert by name. Raises `InputError` for an unknown name, a damaged folder, or a hub model that cannot be had."
@@ -38,7 +40,9 @@ def load(name: str,               # embedded name, local folder, "hf-hub:org/mod
     if aspect not in ("fixed", "own"): raise did_you_mean(str(aspect), ("fixed", "own"), "aspect")
     if aspect == "own" and image_shape is not None: raise InputError("`image_shape` fixes one grid, and aspect=\"own\" asks for each view's.", remedy="give one of them.")
     if aspect == "fixed" and max_pixels is not None: raise InputError("`max_pixels` is for aspect=\"own\".", remedy="give both, or `image_shape`.")
-    expert = _load(str(name), revision, dtype=dtype, **({} if image_shape is None else dict(image_shape=tuple(image_shape))))
+    if text not in (None, "language-model"): raise did_you_mean(str(text), ("language-model",), "text side")
+    asked = dict(image_shape=None if image_shape is None else tuple(image_shape), text=text)
+    expert = _load(str(name), revision, dtype=dtype, **{k: v for k, v in asked.items() if v is not None})
     if aspect == "own":
         from medbridge.experts.aspect import OwnAspect
         expert = OwnAspect(expert, max_pixels)
@@ -46,7 +50,7 @@ def load(name: str,               # embedded name, local folder, "hf-hub:org/mod
 
 
 def _load(name: str, revision, **options) -> Expert:
-    if name in EMBEDDED and (revision or "image_shape" in options): raise InputError(f"'{name}' is embedded: it has one revision and one input size.", remedy="leave `revision` and `image_shape` out.")
+    if name in EMBEDDED and (revision or "image_shape" in options or "text" in options): raise InputError(f"'{name}' is embedded: it has one revision, one input size and no language model.", remedy="leave `revision`, `image_shape` and `text` out.")
     if name == "lite0-imagenet":
         from medbridge.experts.cnn import lite0
         return lite0(**options)
@@ -66,7 +70,7 @@ def _load(name: str, revision, **options) -> Expert:
     raise did_you_mean(name, EMBEDDED, "expert")
 
 
-def from_folder(folder: Path, name: str, dtype=None, image_shape=None) -> Expert:
+def from_folder(folder: Path, name: str, dtype=None, image_shape=None, text=None) -> Expert:
     "An expert from a local folder; the family is read from its configuration."
     folder, card = Path(folder), None
     if (folder/"card.json").is_file(): card = json.loads((folder/"card.json").read_text(encoding="utf-8"))
@@ -74,6 +78,9 @@ def from_folder(folder: Path, name: str, dtype=None, image_shape=None) -> Expert
     if image_shape is not None:
         if "image_shape" not in inspect.signature(found.from_folder).parameters: raise fixed_size(name)
         options["image_shape"] = image_shape
+    if text is not None:
+        if "text" not in inspect.signature(found.from_folder).parameters: raise no_language_model(name)
+        options["text"] = text
     return found.from_folder(folder, name, **options)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..basics import InputError
 from .clip import read_config
 from .core import BlockParts, Expert, ViewTransform, randomise, register
-from .generative import OPENAI, Tower, fill_tower
+from .generative import OPENAI, Tower, add_language_model, fill_tower, language_text
 
 # %% ../../nbs/core/experts/qwen.ipynb #1878aa82
 class QwenExpert(Expert):
@@ -71,6 +71,8 @@ class QwenExpert(Expert):
         attended = torch.cat([F.scaled_dot_product_attention(*w, scale=b.attn.scaling) for w in zip(*windows)], dim=-2)
         h = h + b.attn.proj(attended.transpose(-3, -2).flatten(-2))
         return h + b.mlp(b.norm2(h))
+
+    def encode_text(self, prompts: list[str]) -> Tensor: return language_text(self, prompts)
 
     def _rotate(self, y: Tensor) -> Tensor: # (B, heads, L, head_dim)
         half = y.shape[-1]//2
@@ -143,7 +145,7 @@ def _view(folder: Path, v, shape) -> tuple[ViewTransform, tuple[int, int]]:
 
 
 def _loader(kind: str):
-    def from_folder(folder, name: str, card=None, dtype=None, image_shape=None) -> Expert:
+    def from_folder(folder, name: str, card=None, dtype=None, image_shape=None, text=None) -> Expert:
         from transformers import AutoConfig
         folder = Path(folder); read_config(folder)
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -153,7 +155,7 @@ def _loader(kind: str):
         view, limits = _view(folder, config.vision_config, image_shape)
         expert = cls(name, Tower(tower, None, config), view, card)
         expert.limits = limits
-        return expert
+        return expert if text is None else add_language_model(expert, folder, config, dtype)
     return from_folder
 
 
