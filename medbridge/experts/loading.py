@@ -26,7 +26,7 @@ def asset_folder(name: str) -> Path:
     return Path(medbridge.__file__).parent/"assets/experts"/name
 
 
-def load(name: str,               # embedded name, local folder, "hf-hub:org/model", "timm:model" or "org/model"
+def load(name: str,               # embedded name, local folder, "hf-hub:org/model", "timm:model", "org/model", or a DenseNet of torchxrayvision
          revision: str|None = None, # of a hub model: branch, tag or commit
          device=None,             # torch device; default: CPU
          dtype=None,              # torch dtype; default: float32
@@ -58,6 +58,10 @@ def _load(name: str, revision, **options) -> Expert:
         folder = asset_folder(name)
         if not folder.is_dir(): raise InputError(f"The weights of '{name}' are missing from the package.", folder, remedy="install medbridge again.")
         return from_folder(folder, name, **options)
+    if name.startswith("densenet121-") or Path(name).is_file():
+        from medbridge.experts.xrv import load_densenet
+        if revision or set(options) - {"dtype"}: raise InputError(f"'{name}' is a DenseNet of torchxrayvision: it has one revision, one input size and no language model.", remedy="leave `revision`, `image_shape` and `text` out.")
+        return load_densenet(name, **options)
     if name.startswith("timm:"):
         from medbridge.experts.cnn import hub_id
         return from_folder(_fetch(hub_id(name.removeprefix("timm:")), revision), name, **options)
