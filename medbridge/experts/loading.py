@@ -108,7 +108,8 @@ def _fetch(name: str, revision) -> Path:
     def get(*patterns): return Path(snapshot_download(name, revision=revision, allow_patterns=[*texts, *patterns], local_files_only=os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE")))
     try:
         folder = get("*.safetensors")
-        return folder if list(folder.glob("*.safetensors")) else get("*.bin")
+        if not list(folder.glob("*.safetensors")): return get("*.bin")
+        return get("*.safetensors", "open_clip*.bin") if (folder/"open_clip_config.json").is_file() and not list(folder.glob("open_clip*.safetensors")) else folder
     except Exception as error: raise _refusal(name, revision, error) from None
 
 
