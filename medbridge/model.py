@@ -130,6 +130,12 @@ class Bridge(nn.Module):
         self.scorers = nn.ModuleList(Scorer(e, labels, config) for e in experts)
         self.router = Router([e.width for e in experts], len(labels), config.routing, temperature=config.temperature, top_k=config.top_k)
 
+    def train(self, mode=True) -> "Bridge":
+        super().train(mode)
+        for s in self.scorers:
+            if not s.bias.requires_grad: s.eval()   # frozen (see `medbridge.grow`): what it answers while others train is what it will answer afterwards
+        return self
+
     def forward(self, features: list, boxes: Tensor, # per expert (pooled, states) or None where it is dropped
                 text: list|None = None,              # per expert (Y', 2, E), to score other labels
                ) -> Output:

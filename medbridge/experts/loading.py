@@ -14,6 +14,7 @@ import pandas as pd
 from ..basics import InputError, did_you_mean
 from .clip import fixed_size, read_config
 from .core import FAMILIES, Expert, family, family_names
+from .generative import no_language_model
 
 # %% ../../nbs/core/experts/loading.ipynb #ed028e06
 EMBEDDED = ("lite0-imagenet", "tinyclip-scenes", "tinysiglip-radio")
@@ -25,20 +26,31 @@ def asset_folder(name: str) -> Path:
     return Path(medbridge.__file__).parent/"assets/experts"/name
 
 
-def load(name: str,               # embedded name, local folder, "hf-hub:org/model", "timm:model" or "org/model"
+def load(name: str,               # embedded name, local folder, "hf-hub:org/model", "timm:model", "org/model", or a DenseNet of torchxrayvision
          revision: str|None = None, # of a hub model: branch, tag or commit
          device=None,             # torch device; default: CPU
          dtype=None,              # torch dtype; default: float32
          image_shape: tuple[int, int]|None = None, # native height, width of the images, for towers that take any grid (NaFlex, Qwen-VL)
+         aspect="fixed",          # of such towers: fixed (one grid for all views), own (each view's, as the published processor chooses; see `medbridge.experts.aspect`)
+         text: str|None = None,   # "language-model": a generative VLM embeds prompts with its language model, which is then read too; an untrained comparison (see `medbridge.experts.generative`)
+         max_pixels: int|None = None, # most pixels of a view, for aspect="own"; None: as the published processor
         ) -> Expert:
     "A frozen expert by name. Raises `InputError` for an unknown name, a damaged folder, or a hub model that cannot be had."
     if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1): raise InputError(f"`image_shape` {image_shape} is not (height, width) in pixels.", remedy="give the native shape of your images, such as (2500, 2048).")
-    expert = _load(str(name), revision, dtype=dtype, **({} if image_shape is None else dict(image_shape=tuple(image_shape))))
+    if aspect not in ("fixed", "own"): raise did_you_mean(str(aspect), ("fixed", "own"), "aspect")
+    if aspect == "own" and image_shape is not None: raise InputError("`image_shape` fixes one grid, and aspect=\"own\" asks for each view's.", remedy="give one of them.")
+    if aspect == "fixed" and max_pixels is not None: raise InputError("`max_pixels` is for aspect=\"own\".", remedy="give both, or `image_shape`.")
+    if text not in (None, "language-model"): raise did_you_mean(str(text), ("language-model",), "text side")
+    asked = dict(image_shape=None if image_shape is None else tuple(image_shape), text=text)
+    expert = _load(str(name), revision, dtype=dtype, **{k: v for k, v in asked.items() if v is not None})
+    if aspect == "own":
+        from medbridge.experts.aspect import OwnAspect
+        expert = OwnAspect(expert, max_pixels)
     return expert.to(device) if device is not None else expert
 
 
 def _load(name: str, revision, **options) -> Expert:
-    if name in EMBEDDED and (revision or "image_shape" in options): raise InputError(f"'{name}' is embedded: it has one revision and one input size.", remedy="leave `revision` and `image_shape` out.")
+    if name in EMBEDDED and (revision or "image_shape" in options or "text" in options): raise InputError(f"'{name}' is embedded: it has one revision, one input size and no language model.", remedy="leave `revision`, `image_shape` and `text` out.")
     if name == "lite0-imagenet":
         from medbridge.experts.cnn import lite0
         return lite0(**options)
@@ -46,6 +58,10 @@ def _load(name: str, revision, **options) -> Expert:
         folder = asset_folder(name)
         if not folder.is_dir(): raise InputError(f"The weights of '{name}' are missing from the package.", folder, remedy="install medbridge again.")
         return from_folder(folder, name, **options)
+    if name.startswith("densenet121-") or Path(name).is_file():
+        from medbridge.experts.xrv import load_densenet
+        if revision or set(options) - {"dtype"}: raise InputError(f"'{name}' is a DenseNet of torchxrayvision: it has one revision, one input size and no language model.", remedy="leave `revision`, `image_shape` and `text` out.")
+        return load_densenet(name, **options)
     if name.startswith("timm:"):
         from medbridge.experts.cnn import hub_id
         return from_folder(_fetch(hub_id(name.removeprefix("timm:")), revision), name, **options)
@@ -58,7 +74,7 @@ def _load(name: str, revision, **options) -> Expert:
     raise did_you_mean(name, EMBEDDED, "expert")
 
 
-def from_folder(folder: Path, name: str, dtype=None, image_shape=None) -> Expert:
+def from_folder(folder: Path, name: str, dtype=None, image_shape=None, text=None) -> Expert:
     "An expert from a local folder; the family is read from its configuration."
     folder, card = Path(folder), None
     if (folder/"card.json").is_file(): card = json.loads((folder/"card.json").read_text(encoding="utf-8"))
@@ -66,6 +82,9 @@ def from_folder(folder: Path, name: str, dtype=None, image_shape=None) -> Expert
     if image_shape is not None:
         if "image_shape" not in inspect.signature(found.from_folder).parameters: raise fixed_size(name)
         options["image_shape"] = image_shape
+    if text is not None:
+        if "text" not in inspect.signature(found.from_folder).parameters: raise no_language_model(name)
+        options["text"] = text
     return found.from_folder(folder, name, **options)
 
 
@@ -89,7 +108,8 @@ def _fetch(name: str, revision) -> Path:
     def get(*patterns): return Path(snapshot_download(name, revision=revision, allow_patterns=[*texts, *patterns], local_files_only=os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE")))
     try:
         folder = get("*.safetensors")
-        return folder if list(folder.glob("*.safetensors")) else get("*.bin")
+        if not list(folder.glob("*.safetensors")): return get("*.bin")
+        return get("*.safetensors", "open_clip*.bin") if (folder/"open_clip_config.json").is_file() and not list(folder.glob("open_clip*.safetensors")) else folder
     except Exception as error: raise _refusal(name, revision, error) from None
 
 

@@ -6,14 +6,14 @@
 __all__ = ['OpenCLIPExpert', 'TimmCLIPExpert']
 
 # %% ../../nbs/core/experts/openclip.ipynb #c8c4b5be
-import json
+import json, os
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..basics import InputError
-from .clip import check_fit, read_tensors, weight_files
+from .clip import OPEN_CLIP, TRANSFORMERS, check_fit, read_tensors, weight_files
 from .core import BlockParts, Expert, ViewTransform, randomise, register
 
 # %% ../../nbs/core/experts/openclip.ipynb #2a6c1812
@@ -102,7 +102,8 @@ def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
     kept = {**{k: v for k, v in c.items() if k not in ("custom_text", "init_logit_bias")}, "vision_cfg": vision, "text_cfg": text}
     try: model = (open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP)(**kept, init_logit_bias=c.get("init_logit_bias"))
     except Exception as error: raise InputError(f"open_clip cannot build this configuration: {' '.join(str(error).split())[:160]}", path, remedy="the model may need a newer open_clip.") from error
-    own, state = model.state_dict(), {k: v for f in weight_files(folder) for k, v in read_tensors(f).items()}
+    # some folders hold the same model for transformers too, under other names of its tensors
+    own, state = model.state_dict(), {k: v for f in weight_files(folder, (*OPEN_CLIP, *TRANSFORMERS)) for k, v in read_tensors(f).items()}
     check_fit(set(own) - set(state), [k for k, v in state.items() if k in own and v.shape != own[k].shape], folder)
     model.load_state_dict({k: v.to(dtype or torch.float32) if v.is_floating_point() else v for k, v in state.items() if k in own}, strict=False)
     if dtype is not None: model = model.to(dtype)
@@ -114,12 +115,12 @@ def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
 
 
 def _text_config(folder: Path, name: str, hub: str) -> str:
-    "Where the configuration of a transformers text model is: the folder itself, or the hub's name where the local cache holds it."
+    "Where the configuration of a transformers text model is: the folder itself, or the hub's name (BiomedCLIP's own folder has none; a few hundred bytes are fetched once)."
     from transformers import AutoConfig
-    for place in (folder, hub):
-        try: AutoConfig.from_pretrained(place, local_files_only=True); return str(place)
+    for place, local in ((folder, True), (hub, os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE"))):
+        try: AutoConfig.from_pretrained(place, local_files_only=local); return str(place)
         except Exception: continue
-    raise InputError(f"'{name}' has the text model {hub} of the hub, and its configuration is in neither the folder nor the local cache.", folder, remedy=f"put the config.json of {hub} into the folder, or load the model once by its hub name with a network.")
+    raise InputError(f"'{name}' has the text model {hub} of the hub, and its configuration is in neither the folder nor the local cache, nor could be fetched.", folder, remedy=f"put the config.json of {hub} into the folder, or load the model once by its hub name with a network.")
 
 
 def _tokenizer(folder: Path, name: str, text: dict):
