@@ -166,6 +166,8 @@ class Prediction:
         import pandas as pd
         return pd.DataFrame(self.probabilities, columns=self.labels)
 
+    def __repr__(self) -> str: return f"Prediction({len(self.logits):,} image{'s'*(len(self.logits) != 1)}, {len(self.labels)} label{'s'*(len(self.labels) != 1)}, experts {', '.join(self.experts)})"
+
     def _repr_html_(self) -> str:
         shown = self.table().head(20).round(3).to_html()
         return f"<p><b>{len(self.logits):,} images</b>, {len(self.labels)} labels; experts {', '.join(self.experts)}</p><div style='overflow-x:auto'>{shown}</div>"

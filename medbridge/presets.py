@@ -7,7 +7,7 @@ __all__ = ['PHANTOM', 'EMBEDDED', 'REAL', 'FAMILIES', 'FROZEN', 'PROMPTED', 'TUN
            'Preset', 'preset', 'load', 'require']
 
 # %% ../nbs/core/presets.ipynb #d335e49f
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .basics import InputError, did_you_mean
@@ -52,6 +52,15 @@ class Preset:
     study_epochs: int|None = None # and their epochs (None: as `epochs`)
     gpus: int = 0              # for each computing job, where a cluster asks
     memory_mb: int = 3000      # for each computing job
+
+    def __repr__(self) -> str:
+        n = "all" if self.n_images is None else f"{self.n_images:,}"
+        return f"Preset({self.name!r}: {len(self.datasets)} data sets of {n} images, {len(self.experts)} experts, {len(self.methods)} methods, {len(self.seeds)} seed{'s'*(len(self.seeds) > 1)})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+        say = lambda v: "all" if v is None else ", ".join(map(str, v)) if isinstance(v, tuple) else "; ".join(f"{k}: {', '.join(map(str, x))}" for k, x in v.items()) if isinstance(v, dict) else str(v)
+        return "<table>" + "".join(f"<tr><th style='text-align:left'>{f.name}</th><td style='text-align:left'>{escape(say(getattr(self, f.name)))}</td></tr>" for f in fields(self)) + "</table>"
 
 # fields of Config and Views that the ablations vary; the first value of each is the default and is computed once for all of them
 GRID = dict(n_views=(5, 1, 3, 9), sampler=("grid", "random", "saliency"), native=(True, False), queries=("read", "blind"), n_queries=(4, 1, 2, 8), blocks=(2, 1, 4), attention=("one_way", "joint"), pool=("auto", "max", "mean", "attention", "global"),

@@ -395,7 +395,8 @@ class ShiftExplorer(Explorer):
         if patient not in self._bodies:
             rng = np.random.default_rng([41, patient])
             self._bodies[patient] = Projection(draw_pose(draw_patient(41 + patient), rng, "PA", field=350.0), self.size).body()
-        return expose(*self._bodies[patient], machine, np.random.default_rng(patient), 350/self.size)
+        soft, bone = self._bodies[patient]
+        return expose(soft, bone, machine, np.random.default_rng(patient), 350/self.size)
 
     def _feature(self, k: int, pixels: np.ndarray) -> np.ndarray:
         e = self.experts[k]
