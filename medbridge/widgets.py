@@ -478,7 +478,7 @@ class ThresholdExplorer(Explorer):
         rows = [[escape(r["label"]), f"{r['n_pos']} / {r['n']}", str(r["flagged"]), *(show(r, m) for m in ("sensitivity", "specificity", "precision"))] for r in data.table.to_dict("records")]
         return f"<p>flagged: probability at or above {data.threshold:.2f}</p>" + _scroll(_table(["label", "positive / all", "flagged", "sensitivity", "specificity", "precision"], rows))
 
-    def controls(self, w) -> dict[str, Any]: return dict(threshold=w.FloatSlider(value=self.start, min=0, max=1, step=0.05, description="Threshold"))
+    def controls(self, w) -> dict[str, Any]: return dict(threshold=w.FloatSlider(value=self.start, min=0, max=1, step=0.01, description="Threshold"))
 
 # %% ../nbs/core/widgets.ipynb #b051600c
 @dataclass
