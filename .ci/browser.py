@@ -1,17 +1,19 @@
 """Notebooks as a person meets them: JupyterLab and Voila on loopback, driven in headless Chromium.
 
-    python .ci/browser.py                     the explorers, in JupyterLab and in Voila
-    python .ci/browser.py NOTEBOOK...         these notebooks too, in JupyterLab (a copy; the files stay as they are)
-    python .ci/browser.py --screenshots DIR   keep a picture of each
+    python .ci/browser.py                      the explorers, in JupyterLab and in Voila, and every tutorial in JupyterLab
+    python .ci/browser.py NOTEBOOK...          these notebooks in place of the tutorials (a copy; the files stay as they are)
+    python .ci/browser.py --without-tutorials  the explorers alone (--only-notebooks: the notebooks alone)
+    python .ci/browser.py --screenshots DIR    keep a picture of each
 
-Each notebook is opened, all its cells are run from the menu, no cell may have failed, and in each explorer a control is moved by the keyboard until the numbers beside it change.
+Each notebook is opened, all its cells are run from the menu, no cell may have failed, and in each explorer a control is moved by the keyboard until the numbers in the table beside it change.
 Any request that would leave the machine is refused and, but for the icon font that Voila's own page asks for, counted as a failure. Where there is no Chromium, and it cannot be installed (CI=true, as root, by apt), the script says so and passes.
 """
 import argparse, json, os, re, secrets, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.error, urllib.parse, urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding"]   # several pages are at work, and none of them is in front
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SETTINGS = {"@jupyterlab/apputils-extension/notification.jupyterlab-settings": dict(fetchNews="false", checkForUpdates=False),
             "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": dict(windowingMode="none")}   # cells out of sight are drawn too
@@ -28,6 +30,9 @@ for site, value in (("nih", 0.7), ("rsna", 0.8)):
     run = Run(f"runs/in_domain@{site}", "in_domain", dict(site=site, seed=0))
     run.save("metrics", pd.DataFrame(dict(method=["MedBridge"], label="macro", metric="auroc", value=[value], low=[value - 0.02], high=[value + 0.02])))
     run.finish(); seal(run.folder, site)'''
+# a tutorial's explorer and the control that is moved; the slowest first, for two run at a time
+TUTORIALS = dict(expert_routing="Temperature", own_data="Threshold", domain_shift="Shift", multi_view="Views N", to_the_real_benchmark="Views N", query_injection="Query (-1: mean)")
+AT_ONCE = 2
 EXPLORERS = dict(routing=("RoutingExplorer(model, data)", "Temperature"), views=("ViewExplorer(model, data)", "Views N"), attention=("AttentionExplorer(model, data)", "Query (-1: mean)"), dashboard=(f"{RUNS}\nDashboard('runs')", "Filter"))
 
 
@@ -54,7 +59,7 @@ class Server:
         common = [f"--ServerApp.token={self.token}", f"--ServerApp.port={self.port}", "--ServerApp.ip=127.0.0.1", "--ServerApp.open_browser=False", "--ServerApp.allow_root=True", f"--ServerApp.root_dir={folder}"]
         command = {"lab": ["-m", "jupyter", "lab", *common, "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url="],
                    "voila": ["-m", "voila", str(folder), f"--port={self.port}", "--no-browser", f"--token={self.token}", "--Voila.ip=127.0.0.1"]}[kind]
-        env = {**os.environ, **private, "JUPYTERLAB_SETTINGS_DIR": str(settings), "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "HF_HUB_OFFLINE": "1", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        env = {**{k: v for k, v in os.environ.items() if k != "MEDBRIDGE_STATIC"}, **private, "JUPYTERLAB_SETTINGS_DIR": str(settings), "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "HF_HUB_OFFLINE": "1", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         self.process = subprocess.Popen([sys.executable, *command], cwd=folder, env=env, stdout=open(self.log, "w"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
         self.wait()
 
@@ -93,34 +98,49 @@ STATE = """() => {
 }"""
 
 
-def run_all(page, server: Server, path: Path, seconds: float) -> list[str]:
-    "Open a notebook in JupyterLab and run all cells from the menu; returns its errors."
+def start(page, server: Server, path: Path) -> None:
+    "Open a notebook in JupyterLab and run all cells from the menu."
     page.goto(server.url(f"doc/tree/{urllib.parse.quote(path.name)}"))
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
     page.get_by_text(re.compile(r"\| Idle$")).first.wait_for(timeout=120_000)          # cells that are run before the kernel is there would be lost
     page.locator(".lm-MenuBar-item", has_text=re.compile("^Run$")).click()
     page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
-    page.wait_for_function(f"() => {{ const s = ({STATE})(); return !s.waiting && s.there && (s.ran === s.there || s.errors.length) }}", timeout=1000*seconds)
+
+
+def ended(page) -> list[str]|None:
+    "Errors of a notebook that has run; None while it runs."
     state = page.evaluate(STATE)
-    return state["errors"] or ([] if state["ran"] == state["there"] else [f"{state['ran']} of {state['there']} code cells ran"])
+    if state["waiting"] or not state["there"] or not (state["errors"] or state["ran"] == state["there"]): return None
+    return state["errors"]
+
+
+def run_all(page, server: Server, path: Path, seconds: float) -> list[str]:
+    "Run a notebook from first to last cell; returns its errors."
+    start(page, server, path)
+    end = time.time() + seconds
+    while time.time() < end:
+        if (errors := ended(page)) is not None: return errors
+        time.sleep(0.3)
+    return [f"not at its end after {seconds:.0f} s"]
 
 
 def drawing(block) -> str: return block.locator(".widget-html-content").last.evaluate("el => el.innerHTML")
+def numbers(block) -> list[str]: return re.findall(r"-?\d[\d,]*\.?\d*", block.locator(".widget-html-content").last.evaluate("el => [...el.querySelectorAll('td')].map(t => t.innerText).join(' ; ')"))
 
 
 def move(page, block, name: str, steps=4) -> tuple[bool, list[float]]:
-    "Move the control of that description by the keyboard; returns whether the drawing changed, and the seconds until it did."
+    "Move the control of that description by the keyboard; returns whether the numbers in the tables changed, and the seconds until the drawing did."
     control = block.locator(".widget-inline-hbox, .widget-text", has=page.locator(f".widget-label:text-is('{name}')")).first
     target = control.locator(".noUi-handle, input").first
     target.scroll_into_view_if_needed(); target.focus()
-    times, changed, keys = [], False, ["ArrowRight"]*steps if control.locator(".noUi-handle").count() else ["r", "s"]
+    times, first, keys = [], numbers(block), ["ArrowRight"]*steps if control.locator(".noUi-handle").count() else ["r", "s"]
     for key in keys:
         before, started = drawing(block), time.time()
         page.keyboard.press(key)
         while time.time() < started + 20:
-            if drawing(block) != before: changed = True; times.append(time.time() - started); break
+            if drawing(block) != before: times.append(time.time() - started); break
             time.sleep(0.01)
-    return changed, times
+    return bool(first) and numbers(block) != first, times
 
 
 def explorers(page) -> list:
@@ -135,8 +155,39 @@ def check_explorers(page, where: str, shots: Path|None, report) -> None:
     for block, (name, (_, control)) in zip(blocks, EXPLORERS.items()):
         try: changed, times = move(page, block, control)
         except Exception as error: report(f"{where}: {name} answers to the keyboard", False, str(error)[:800]); continue
-        report(f"{where}: {name} answers to the keyboard" + (f" (median {1000*statistics.median(times):.0f} ms from key to drawing)" if times else ""), changed, "the drawing did not change")
+        report(f"{where}: {name} answers to the keyboard" + (f" (median {1000*statistics.median(times):.0f} ms from key to drawing)" if times else ""), changed, "the numbers did not change")
         if shots: block.screenshot(path=shots/f"{where.lower()}-{name}.png")
+
+
+def check_notebooks(paths: list[Path], lab: Server, folder: Path, new_page, seconds: float, shots: Path|None, report) -> None:
+    "Run copies of notebooks, a few at a time, and move the slider of each."
+    waiting, running = list(paths), []
+    while waiting or running:
+        while waiting and len(running) < AT_ONCE:
+            notebook = waiting.pop(0)
+            page, name = new_page(), f"JupyterLab: {notebook.name}"
+            shutil.copy(notebook, folder/notebook.name)
+            try: start(page, lab, folder/notebook.name); running.append((notebook, page, name, time.time()))
+            except Exception as error: report(f"{name} runs from first to last cell", False, str(error)[:1500]); page.close()
+        for job in list(running):
+            notebook, page, name, began = job
+            try:
+                errors = ended(page)
+                if errors is None and time.time() > began + seconds: errors = [f"not at its end after {seconds:.0f} s"]
+                if errors is None: continue
+                report(f"{name} runs from first to last cell" + (f" ({time.time() - began:.0f} s)" if not errors else ""), not errors, "; ".join(errors))
+                blocks, label = explorers(page), TUTORIALS.get(notebook.stem)
+                if errors: pass
+                elif not blocks: report(f"{name} has an explorer", label is None, "none is shown") if label else print(f"      {notebook.name} has no explorer")
+                else:
+                    label = label or blocks[0].locator(".widget-slider .widget-label").first.inner_text()
+                    changed, times = move(page, blocks[0], label)
+                    report(f"{name}: '{label}' changes the numbers" + (f" (median {1000*statistics.median(times):.0f} ms)" if times else ""), changed)
+                    if shots: blocks[0].screenshot(path=shots/f"{notebook.stem}-explorer.png")
+                if shots: page.screenshot(path=shots/f"{notebook.stem}.png", full_page=False)
+            except Exception as error: report(f"{name} answers", False, str(error)[:1500])
+            running.remove(job); page.close()
+        time.sleep(0.2)
 
 
 def main() -> int:
@@ -146,7 +197,11 @@ def main() -> int:
     p.add_argument("--screenshots", type=Path, help="folder for pictures")
     p.add_argument("--seconds", type=float, default=420, help="at most for one notebook (default: 420)")
     p.add_argument("--only-notebooks", action="store_true", help="leave the explorers out")
+    p.add_argument("--without-tutorials", action="store_true", help="the explorers alone")
     args = p.parse_args()
+    if not args.notebooks and not args.without_tutorials:
+        args.notebooks = [ROOT/"nbs/tutorials"/f"{name}.ipynb" for name in TUTORIALS]
+        if forgotten := {n.stem for n in (ROOT/"nbs/tutorials").glob("*.ipynb")} - set(TUTORIALS): print(f"TUTORIALS does not name {', '.join(sorted(forgotten))}", file=sys.stderr); return 2
     missing = [n for n in args.notebooks if not n.is_file()]
     if missing: print(f"there is no notebook {missing[0]}", file=sys.stderr); return 2
     try: from playwright.sync_api import sync_playwright
@@ -185,25 +240,7 @@ def main() -> int:
                         if not errors: check_explorers(page, "JupyterLab", args.screenshots, report)
                     except Exception as error: report("JupyterLab: the explorers' notebook runs", False, str(error)[:1500])
                     page.close()
-                for notebook in args.notebooks:
-                    copy = folder/notebook.name
-                    shutil.copy(notebook, copy)
-                    page, started, name = new_page(), time.time(), f"JupyterLab: {notebook.name}"
-                    try:
-                        errors = run_all(page, lab, copy, args.seconds)
-                        report(f"{name} runs from first to last cell ({time.time() - started:.0f} s)", not errors, "; ".join(errors))
-                        blocks = explorers(page)
-                        handles = page.locator(".noUi-handle")
-                        if handles.count():
-                            block = blocks[0] if blocks else page.locator(".jp-OutputArea-output:has(.noUi-handle)").first
-                            label = block.locator(".widget-slider .widget-label").first.inner_text()
-                            changed, _ = move(page, block, label)
-                            report(f"{name}: '{label}' changes what is shown", changed)
-                            if args.screenshots: block.screenshot(path=args.screenshots/f"{notebook.stem}-widget.png")
-                        else: print(f"      {notebook.name} has no slider")
-                        if args.screenshots: page.screenshot(path=args.screenshots/f"{notebook.stem}.png", full_page=False)
-                    except Exception as error: report(f"{name} runs from first to last cell", False, str(error)[:1500])
-                    page.close()
+                check_notebooks(args.notebooks, lab, folder, new_page, args.seconds, args.screenshots, report)
             finally: lab.stop()
             if not args.only_notebooks:
                 try: import voila; has_voila = True  # noqa: E401, F401

@@ -2,13 +2,13 @@
 
 1. notebooks are clean and exported: `nbdev_clean` and `nbdev_export` change nothing;
 2. README.md is what nbs/index.ipynb gives; environment.yml and settings.ini name the same dependencies;
-3. every notebook of nbs/ runs: those of the batch by `medbridge reproduce check`, all others as nbdev_test runs them;
-4. the documentation is built and no link in it is broken; the explorers answer in a browser, where there is one (CI installs it);
+3. every notebook of nbs/ runs: those of the batch by `medbridge reproduce check`, the tutorials in a browser, where there is one (CI installs it), all others as nbdev_test runs them;
+4. the documentation is built and no link in it is broken; explorers and tutorials answer to the keyboard in the browser;
 5. the wheel is built, installed with its dependencies into an empty environment outside the checkout, and imported there.
 
-`check.py PATH...` runs the named notebooks only.
+`check.py PATH...` runs the named notebooks only. With MEDBRIDGE_TUTORIALS=alone in the environment the tutorials run without the browser, which moves the explorers only.
 """
-import hashlib, os, re, signal, subprocess, sys, tempfile, time
+import hashlib, importlib.util, json, os, re, signal, subprocess, sys, tempfile, time
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -46,6 +46,8 @@ def in_step():
     after = tree()
     changed = sorted(f for f in before.keys() | after.keys() if before.get(f) != after.get(f))
     record("clean and export leave no diff", not changed, "changed: " + ", ".join(changed))
+    live = [str(p.relative_to(ROOT)) for p in sorted((ROOT/"nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts and any("application/vnd.jupyter.widget-view+json" in o.get("data", {}) for c in json.loads(p.read_text())["cells"] for o in c.get("outputs", []))]
+    record("no stored output waits for a kernel", not live, "execute again with MEDBRIDGE_STATIC=1 and MEDBRIDGE_QUIET=1: " + ", ".join(live))
 
 
 def dependencies():
@@ -109,16 +111,26 @@ def batch(folder):
     record("a second batch finds everything unchanged", ok and "0 of" in output, output, seconds)
 
 
-def pages():
+def has_browser():
+    "Whether .ci/browser.py will find what it needs; CI installs Chromium here."
+    spec = importlib.util.spec_from_file_location("browser", ROOT/".ci/browser.py")
+    module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)
+    return importlib.util.find_spec("playwright") is not None and module.browser() is not None
+
+
+def pages(there, in_browser):
     ok, output, seconds = run(sys.executable, ".ci/docs.py")
     record("the documentation is built, no link is broken", ok and "links checked" in output, output, seconds)
-    ok, output, seconds = run(sys.executable, ".ci/browser.py", threads=WORKERS)
+    if not there: return print("NOTICE  no browser: explorers were not moved by hand, and the tutorials ran without one (apt install chromium; pip install playwright)", flush=True)
+    ok, output, seconds = run(sys.executable, ".ci/browser.py", *([] if in_browser else ["--without-tutorials"]))
     if not ok:   # a browser waits by the clock: a machine that was busy for a moment gets a second try, and that is said
         print(f"the browser test failed once and is tried again:\n{output[-1500:]}", flush=True)
-        ok, output, seconds = run(sys.executable, ".ci/browser.py", threads=WORKERS)
+        ok, output, seconds = run(sys.executable, ".ci/browser.py", *([] if in_browser else ["--without-tutorials"]))
     for line in output.splitlines():
         if line.startswith("NOTICE"): print(line, flush=True)
-    record("explorers answer in JupyterLab and Voila" if "browser tests did not run" not in output else "explorers in a browser (there is none here; see the notice)", ok, output, seconds)
+    ran = set(re.findall(r"^pass  JupyterLab: (\S+) runs from first to last cell", output, re.M))
+    lost = {p.name for p in in_browser} - ran
+    record(f"explorers{' and tutorials' if in_browser else ''} answer in JupyterLab and Voila", ok and not lost, output + "".join(f"\n{n} did not run" for n in sorted(lost)), seconds)
 
 
 def wheel(folder):
@@ -168,14 +180,16 @@ def main():
         notebooks = [p for p in sorted((ROOT/"nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
         in_batch = [p for p in notebooks if p.parent.name == "experiments" and p.stem in batch_notebooks]
         assert len(in_batch) == len(batch_notebooks), "a notebook of the batch is missing"
-        alone = [p for p in notebooks if p not in in_batch]
+        there = has_browser()
+        in_browser = [p for p in notebooks if p.parent.name == "tutorials"] if there and os.environ.get("MEDBRIDGE_TUTORIALS") != "alone" else []
+        alone = [p for p in notebooks if p not in in_batch and p not in in_browser]
         with tempfile.TemporaryDirectory() as folder:
             building = wheel_alone(folder)
             run_notebooks(alone, [building])
             collect(building)
-            pages()
+            pages(there, in_browser)
             batch(Path(folder)/"figures")
-        print(f"{len(alone)} notebooks ran alone and {len(in_batch)} in the batch, none skipped; {time.time() - started:.0f} s")
+        print(f"{len(alone)} notebooks ran alone, {len(in_browser)} in a browser and {len(in_batch)} in the batch, none skipped; {time.time() - started:.0f} s")
     failed = [name for name, ok in results.items() if not ok]
     if failed: print("failed: " + "; ".join(failed))
     print(f"{len(results) - len(failed)} passed, {len(failed)} failed")

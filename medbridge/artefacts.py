@@ -127,6 +127,33 @@ class Artefact:
         if not path.is_file(): raise InputError(f"The artefact has no table '{name}'.", path, remedy="run its experiment again.")
         return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
 
+    def tables(self) -> pd.DataFrame: # table, rows, columns, kib
+        "Names and sizes of its tables."
+        names = {file: name for name, file in FILES.items()}
+        rows: list[dict[str, Any]] = []
+        for path in sorted(p for p in self.folder.iterdir() if p.suffix in (".csv", ".parquet")):
+            if path.suffix == ".csv": shape = pd.read_csv(path).shape
+            else:
+                from pyarrow.parquet import read_metadata
+                facts = read_metadata(path); shape = facts.num_rows, facts.num_columns
+            rows.append(dict(table=names.get(path.name, path.stem), rows=shape[0], columns=shape[1], kib=round(path.stat().st_size/1024, 1)))
+        return pd.DataFrame(rows, columns=["table", "rows", "columns", "kib"])
+
+    def __repr__(self) -> str:
+        if wrong := problem(self.folder): return f"Artefact({self.folder.name!r}, {wrong})"
+        p = self.provenance
+        return f"Artefact({self.folder.name!r}, {', '.join(p['data']) or 'no data'}{' (simulated)' if p['stand_in'] else ''}; tables {', '.join(self.tables().table) or 'none'}; {p['seconds']:.0f} s, commit {p['commit']})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+        if wrong := problem(self.folder): return f"<p><b>{escape(self.folder.name)}</b>: {escape(wrong)}</p>"
+        p = self.provenance
+        say = lambda d: ", ".join(f"{k} <code>{v}</code>" for k, v in ((escape(str(k)), escape(str(v))) for k, v in d.items())) or "none"
+        facts = {"data": say(p["data"]) + (" &#9651; simulated, or read by stand-in weights" if p["stand_in"] else "") + (" (credentialed)" if p["credentialed"] else ""), "experts": say(p["experts"]),
+                 "parameters": say({k: v for k, v in p["parameters"].items() if k not in ("out", "runs", "figures")}), "cost": f"{p['seconds']:,.0f} s, {p['peak_memory_bytes']/2**20:,.0f} MiB on {escape(str(p['device']))}", "commit": f"<code>{escape(str(p['commit']))}</code>"}
+        rows = "".join(f"<tr><th style='text-align:left'>{k}</th><td style='text-align:left'>{v}</td></tr>" for k, v in facts.items())
+        return f"<p><b>{escape(self.folder.name)}</b></p><table>{rows}</table>{self.tables().to_html(index=False)}"
+
 
 def find(experiment: str,      # name of the experiment
          root: str|Path,       # folder with the artefacts of one preset

@@ -73,16 +73,54 @@ def _doctor(args):
     if report.broken: raise SystemExit(1)
 
 
+def _words() -> dict[str, list[tuple[str, str]]]:
+    "What may follow each command, with a word of help: from the grammar itself, so that nothing can fall out of step with it; names of presets and data sets are added."
+    from medbridge.data.datasets import PHANTOMS, SETS
+    from medbridge.presets import PRESETS
+    commands = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
+    known = {"preset": list(PRESETS), "name": [*SETS, *PHANTOMS], "--model": ["embedded"]}
+    def words(c):
+        for a in c._actions:
+            for o in a.option_strings: yield o, a.help or ""
+            for v in a.choices or known.get(a.dest) or known.get((a.option_strings or [""])[0]) or (): yield str(v), a.dest
+    return {name: list(words(c)) for name, c in commands.items()}
+
+
 def _completion(args):
-    "Words of the grammar itself, so that nothing can fall out of step with it."
-    p = parser()
-    commands = next(a for a in p._actions if isinstance(a, argparse._SubParsersAction)).choices
-    cases = "\n".join(f"    {name}) words=\"{' '.join(o for a in c._actions for o in [*a.option_strings, *map(str, a.choices or ())])}\" ;;" for name, c in commands.items())
-    print(f"""_medbridge() {{
+    from shlex import quote
+    words = _words()
+    helps = {a.dest: a.help or "" for a in next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))._choices_actions}
+    plain = {name: " ".join(w for w, _ in found) for name, found in words.items()}
+    if args.shell == "fish":
+        lines = [f"complete -c medbridge -f -n __fish_use_subcommand -a {quote(name)} -d {quote(helps.get(name, ''))}" for name in words]
+        lines += [f"complete -c medbridge -n '__fish_seen_subcommand_from {name}' -a {quote(word)} -d {quote(text)}" for name, found in words.items() for word, text in found]
+        print("\n".join(lines))
+    elif args.shell == "zsh":
+        described = " ".join(quote(f"{name}:{helps.get(name, '')}") for name in words)
+        cases = "\n".join(f"      {name}) offered=({' '.join(quote(w) for w, _ in found)}) ;;" for name, found in words.items())
+        print(f"""#compdef medbridge
+(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit -D }}
+_medbridge() {{
+  local -a offered
+  if (( CURRENT == 2 )); then
+    offered=({described})
+    _describe command offered
+  else
+    case "$words[2]" in
+{cases}
+    esac
+    compadd -a offered
+    _files
+  fi
+}}
+compdef _medbridge medbridge""")
+    else:
+        cases = "\n".join(f"    {name}) words=\"{plain[name]}\" ;;" for name in words)
+        print(f"""_medbridge() {{
   local words
   case "${{COMP_WORDS[1]}}" in
 {cases}
-    *) words="{' '.join(commands)} --help" ;;
+    *) words="{' '.join(words)} --help" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}") $(compgen -f -- "${{COMP_WORDS[COMP_CWORD]}}"))
 }}
@@ -144,7 +182,8 @@ def parser() -> argparse.ArgumentParser:
     c = commands.add_parser("doctor", help="versions, devices, caches, data sets found, and what to fix")
     c.set_defaults(run=_doctor)
 
-    c = commands.add_parser("completion", help="tab completion for bash and zsh: eval \"$(medbridge completion)\"")
+    c = commands.add_parser("completion", help="tab completion of a shell: eval \"$(medbridge completion bash)\", or zsh; medbridge completion fish | source")
+    c.add_argument("shell", nargs="?", default="bash", choices=["bash", "zsh", "fish"])
     c.set_defaults(run=_completion)
 
     c = commands.add_parser("experts", help="families, embedded experts and models in the local cache")

@@ -293,6 +293,20 @@ class Fitted:
         "Why training ended early, or None."
         return self.details.get("stopped")
 
+    def _facts(self) -> list[str]:
+        value = self.search.val_macro_auroc[self.search.chosen].max()
+        return [f"{self.trainable:,} trainable parameters", f"{self.seconds:.1f} s", *([f"peak {self.peak_memory/2**20:,.0f} MiB"] if np.isfinite(self.peak_memory) else []),
+                *([f"validation macro AUROC {value:.3f}"] if np.isfinite(value) else []), *([f"stopped: {self.stopped}"] if self.stopped else [])]
+
+    def __repr__(self) -> str: return f"Fitted({self.name!r}, {', '.join(self._facts())}; {len(self.search)} setting{'s'*(len(self.search) != 1)} tried)"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+        show = lambda v: f"{v:.3f}" if isinstance(v, float) else str(v)
+        names = [c for c in self.search if c != "chosen"]
+        rows = "".join(f"<tr style='font-weight:{'bold' if r['chosen'] else 'normal'}'><td>{'chosen' if r['chosen'] else ''}</td>{''.join(f'<td>{escape(show(r[c]))}</td>' for c in names)}</tr>" for r in self.search.to_dict("records"))
+        return f"<p><b>{escape(self.name)}</b>: {escape(', '.join(self._facts()))}</p><table><tr><th></th>{''.join(f'<th>{escape(str(c))}</th>' for c in names)}</tr>{rows}</table>"
+
 
 def fit(name: str,              # of `names(experts)`
         task: Task,

@@ -176,6 +176,15 @@ class Prediction:
         import pandas as pd
         return pd.DataFrame(self.probabilities, columns=self.labels)
 
+    def __getitem__(self, label: str) -> np.ndarray:
+        "(n,) probabilities of one label; raises `InputError` for an unknown one."
+        if label not in self.labels: raise did_you_mean(str(label), self.labels, "label")
+        return self.probabilities[:, self.labels.index(label)]
+
+    def _ipython_key_completions_(self) -> list[str]: return self.labels
+
+    def __repr__(self) -> str: return f"Prediction({len(self.logits):,} image{'s'*(len(self.logits) != 1)}, {len(self.labels)} label{'s'*(len(self.labels) != 1)}, experts {', '.join(self.experts)})"
+
     def _repr_html_(self) -> str:
         shown = self.table().head(20).round(3).to_html()
         return f"<p><b>{len(self.logits):,} images</b>, {len(self.labels)} labels; experts {', '.join(self.experts)}</p><div style='overflow-x:auto'>{shown}</div>"

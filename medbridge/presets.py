@@ -7,7 +7,7 @@ __all__ = ['PHANTOM', 'EMBEDDED', 'REAL', 'BOXED', 'FAMILIES', 'FROZEN', 'PROMPT
            'PRESETS', 'EXAMPLES', 'Preset', 'preset', 'load', 'load_fundus', 'require']
 
 # %% ../nbs/core/presets.ipynb #d335e49f
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .basics import InputError, did_you_mean
@@ -55,6 +55,15 @@ class Preset:
     gpus: int = 0              # for each computing job, where a cluster asks
     memory_mb: int = 3000      # for each computing job
 
+    def __repr__(self) -> str:
+        n = "all" if self.n_images is None else f"{self.n_images:,}"
+        return f"Preset({self.name!r}: {len(self.datasets)} data sets of {n} images, {len(self.experts)} experts, {len(self.methods)} methods, {len(self.seeds)} seed{'s'*(len(self.seeds) > 1)})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+        say = lambda v: "all" if v is None else ", ".join(map(str, v)) if isinstance(v, tuple) else "; ".join(f"{k}: {', '.join(map(str, x))}" for k, x in v.items()) if isinstance(v, dict) else str(v)
+        return "<table>" + "".join(f"<tr><th style='text-align:left'>{f.name}</th><td style='text-align:left'>{escape(say(getattr(self, f.name)))}</td></tr>" for f in fields(self)) + "</table>"
+
 # fields of Config and Views that the ablations vary; the first value of each is the default and is computed once for all of them
 GRID = dict(n_views=(5, 1, 3, 9), sampler=("grid", "random", "saliency"), native=(True, False), queries=("read", "blind"), n_queries=(4, 1, 2, 8), blocks=(2, 1, 4), attention=("one_way", "joint"), pool=("auto", "max", "mean", "attention", "global"),
             routing=("label", "image", "uniform", "best"), top_k=(None, 1, 2), head=("both", "auto", "linear"), start=("ridge", "random"), n_experts=(3, 2, 1))
@@ -66,10 +75,10 @@ PRESETS = {p.name: p for p in (
            fractions=(0.5, 1.0), families=EMBEDDED[1:2], grid=dict(n_views=(3, 1), queries=("read", "blind"), routing=("label", "uniform"))),
     Preset("smoke", PHANTOM, EMBEDDED, n_images=240, size=512, seeds=(0,), n_views=5, n_queries=4, epochs=10, resamples=1000,
            methods=("MedBridge", "zero-shot", "linear probe", "CLIP-Adapter", "Tip-Adapter-F", "CoOp", "LoRA", "uniform ensemble", "stacked probe", *CONTROLS), trials=1, tuned_images=32, tuned_epochs=2,
-           studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"), fractions=(0.1, 1.0), grid=SHORT),
+           studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"), fractions=(0.1, 1.0), grid=SHORT, study_epochs=5),
     Preset("embedded", PHANTOM, EMBEDDED, n_images=800, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=10, resamples=2000,
            methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=2, tuned_images=48, tuned_epochs=2, studied=("phantom-nih",), sources=PHANTOM, draws=3, grid=GRID,
-           study_images=400, study_epochs=10),
+           study_images=300, study_epochs=6),
     Preset("example", REAL, EMBEDDED, n_images=None, size=128, seeds=(0,), n_views=3, n_queries=2, epochs=3, resamples=200,
            methods=("MedBridge", "zero-shot", "linear probe", "Tip-Adapter-F", "uniform ensemble", "stacked probe", *CONTROLS), trials=1, tuned_images=16, tuned_epochs=1, studied=("nih",), sources=("nih", "chexpert-plus"),
            fractions=(0.5, 1.0), families=EMBEDDED[1:], grid=dict(n_views=(3, 1), queries=("read", "blind"), routing=("label", "uniform")), fundus="odir"),

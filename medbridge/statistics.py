@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['AGE_BANDS', 'DeLong', 'components', 'delong', 'first_of_patient', 'holm', 'bootstrap', 'over_seeds', 'verdict',
-           'compare', 'bootstrap_p', 'sigmoid', 'reliability', 'wilson', 'ece', 'brier', 'log_loss', 'temperature',
-           'calibration', 'net_benefit', 'age_band', 'choose_threshold', 'subgroups']
+           'compare', 'bootstrap_p', 'reliability', 'wilson', 'ece', 'brier', 'log_loss', 'temperature', 'calibration',
+           'net_benefit', 'age_band', 'choose_threshold', 'subgroups']
 
 # %% ../nbs/core/statistics.ipynb #c8dab890
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .basics import InputError, did_you_mean
+from .calibrate import sigmoid
 from .evaluate import _check, auroc, auroc_draws, interval, patient_weights, widen
 
 # %% ../nbs/core/statistics.ipynb #51d0fe8a
@@ -149,28 +150,29 @@ def bootstrap_p(values: np.ndarray, point: float) -> float:
     return float((1 + (v >= abs(point)).sum())/(1 + len(v)))
 
 # %% ../nbs/core/statistics.ipynb #325dd98e
-def sigmoid(z): return 0.5*(1 + np.tanh(np.asarray(z, float)/2))
-
-
-def _edges(p: np.ndarray, bins: int, by: str) -> np.ndarray:
-    if by not in ("width", "mass"): raise did_you_mean(str(by), ("width", "mass"), "kind of bins")
-    return np.linspace(0, 1, bins + 1) if by == "width" else np.unique(np.r_[0, np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]), 1])
+def _bins(p: np.ndarray, bins: int, by: str) -> list[tuple[float, float, np.ndarray]]:
+    "Low and high border and the images of each bin that has any."
+    if by not in ("width", "count"): raise did_you_mean(str(by), ("width", "count"), "kind of bins")
+    if by == "count":
+        parts = [i for i in np.array_split(np.argsort(p, kind="stable"), max(1, min(bins, len(p)))) if len(i)]
+        return [(p[i].min(), p[i].max(), i) for i in parts]
+    edges = np.linspace(0, 1, bins + 1)
+    at = np.clip(np.searchsorted(edges, p, "right") - 1, 0, bins - 1)
+    return [(edges[b], edges[b + 1], np.flatnonzero(at == b)) for b in np.unique(at)]
 
 
 def reliability(targets, probabilities, # (n,) 1, 0, NaN; (n,) in [0, 1]
-                bins=15, by="width",    # width: bins of equal width; mass: of equal number of images
+                bins=15, by="width",    # width: bins of equal width; count: of equal number of images
                ) -> pd.DataFrame:       # low, high, n, predicted, observed, observed_low, observed_high
     "Per bin that has images: mean probability, observed rate and its Wilson 95 % interval."
     y, p = _check(targets, probabilities)
     if p.min(initial=0) < 0 or p.max(initial=0) > 1: raise InputError("Calibration needs probabilities between 0 and 1.", remedy="pass logits through `sigmoid`.")
     seen = ~np.isnan(y); y, p = y[seen], p[seen]
-    edges = _edges(p, bins, by)
-    at = np.clip(np.searchsorted(edges, p, "right") - 1, 0, len(edges) - 2)
     rows = []
-    for i in np.unique(at):
-        k, n = y[at == i].sum(), (at == i).sum()
+    for left, right, i in _bins(p, bins, by):
+        k, n = y[i].sum(), len(i)
         low, high = wilson(k, n)
-        rows.append(dict(low=edges[i], high=edges[i + 1], n=int(n), predicted=p[at == i].mean(), observed=k/n, observed_low=low, observed_high=high))
+        rows.append(dict(low=left, high=right, n=int(n), predicted=p[i].mean(), observed=k/n, observed_low=low, observed_high=high))
     return pd.DataFrame(rows, columns=["low", "high", "n", "predicted", "observed", "observed_low", "observed_high"])
 
 
@@ -183,7 +185,7 @@ def wilson(k, n, z=1.959964) -> tuple[float, float]:
 
 
 def ece(targets, probabilities, bins=15, by="width") -> float:
-    "Expected calibration error of one label; NaN without images."
+    "Expected calibration error of one label (Naeini et al. 2015): mean distance between probability and frequency over bins; NaN without images."
     t = reliability(targets, probabilities, bins, by)
     return float((t.n*(t.observed - t.predicted).abs()).sum()/t.n.sum()) if len(t) else float("nan")
 
