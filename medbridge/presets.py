@@ -73,7 +73,7 @@ PRESETS = {p.name: p for p in (
     Preset("check", ("phantom-nih", "phantom-mimic"), EMBEDDED, n_images=80, size=256, seeds=(0,), n_views=3, n_queries=2, epochs=2, resamples=100,
            methods=("MedBridge", "zero-shot", "linear probe", "CoOp", "LoRA", "uniform ensemble", *CONTROLS), trials=1, tuned_images=16, tuned_epochs=1, studied=("phantom-nih",), sources=("phantom-nih",),
            fractions=(0.5, 1.0), families=EMBEDDED[1:2], grid=dict(n_views=(3, 1), queries=("read", "blind"), routing=("label", "uniform"))),
-    Preset("smoke", PHANTOM, EMBEDDED, n_images=240, size=512, seeds=(0,), n_views=5, n_queries=4, epochs=10, resamples=1000,
+    Preset("smoke", PHANTOM, EMBEDDED, n_images=160, size=512, seeds=(0,), n_views=5, n_queries=4, epochs=10, resamples=1000,
            methods=("MedBridge", "zero-shot", "linear probe", "CLIP-Adapter", "Tip-Adapter-F", "CoOp", "LoRA", "uniform ensemble", "stacked probe", *CONTROLS), trials=1, tuned_images=32, tuned_epochs=2,
            studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"), fractions=(0.1, 1.0), grid=SHORT, study_epochs=5),
     Preset("embedded", PHANTOM, EMBEDDED, n_images=800, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=10, resamples=2000,

@@ -252,18 +252,16 @@ def load(site: str,    # phantom-mimic, phantom-chexpert, phantom-nih, phantom-r
 
 
 def _render_all(jobs: list, workers: int|None, desc: str) -> None:
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
     workers = min(workers or int(os.environ.get("MEDBRIDGE_WORKERS", 0)) or os.cpu_count() or 1, max(1, len(jobs)//8))
     if workers <= 1:
         for job in progress(jobs, desc): _write_one(*job)
         return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    try:
-        from medbridge.phantom import benchmark as module  # processes need an importable function, also when this runs in a notebook
-        chunks = [jobs[i:i + 8] for i in range(0, len(jobs), 8)]
-        for done in progress(pool.map(module._write_many, chunks), desc, total=len(chunks), least=4): pass
-    finally: pool.shutdown(wait=True, cancel_futures=True)
+    import joblib
+    from medbridge.phantom import benchmark as module  # processes need an importable function, also when this runs in a notebook
+    chunks = [jobs[i:i + 8] for i in range(0, len(jobs), 8)]
+    # joblib's processes do not run the caller's script again, so that a script needs no `if __name__ == "__main__"`
+    pool = joblib.Parallel(workers, backend="loky", return_as="generator", pre_dispatch="4*n_jobs", idle_worker_timeout=10)
+    for done in progress(pool(joblib.delayed(module._write_many)(c) for c in chunks), desc, total=len(chunks), least=4): pass
 
 
 def _write_many(jobs: list) -> None:
