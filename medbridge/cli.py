@@ -73,58 +73,10 @@ def _doctor(args):
     if report.broken: raise SystemExit(1)
 
 
-def _words() -> dict[str, list[tuple[str, str]]]:
-    "What may follow each command, with a word of help: from the grammar itself, so that nothing can fall out of step with it; names of presets and data sets are added."
-    from medbridge.data.datasets import PHANTOMS, SETS
-    from medbridge.presets import PRESETS
-    commands = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
-    known = {"preset": list(PRESETS), "name": [*SETS, *PHANTOMS], "--model": ["embedded"]}
-    def words(c):
-        for a in c._actions:
-            for o in a.option_strings: yield o, a.help or ""
-            for v in a.choices or known.get(a.dest) or known.get((a.option_strings or [""])[0]) or (): yield str(v), a.dest
-    return {name: list(words(c)) for name, c in commands.items()}
-
-
 def _completion(args):
-    from shlex import quote
-    words = _words()
-    helps = {a.dest: a.help or "" for a in next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))._choices_actions}
-    plain = {name: " ".join(w for w, _ in found) for name, found in words.items()}
-    if args.shell == "fish":
-        lines = [f"complete -c medbridge -f -n __fish_use_subcommand -a {quote(name)} -d {quote(helps.get(name, ''))}" for name in words]
-        lines += [f"complete -c medbridge -n '__fish_seen_subcommand_from {name}' -a {quote(word)} -d {quote(text)}" for name, found in words.items() for word, text in found]
-        print("\n".join(lines))
-    elif args.shell == "zsh":
-        described = " ".join(quote(f"{name}:{helps.get(name, '')}") for name in words)
-        cases = "\n".join(f"      {name}) offered=({' '.join(quote(w) for w, _ in found)}) ;;" for name, found in words.items())
-        print(f"""#compdef medbridge
-(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit -D }}
-_medbridge() {{
-  local -a offered
-  if (( CURRENT == 2 )); then
-    offered=({described})
-    _describe command offered
-  else
-    case "$words[2]" in
-{cases}
-    esac
-    compadd -a offered
-    _files
-  fi
-}}
-compdef _medbridge medbridge""")
-    else:
-        cases = "\n".join(f"    {name}) words=\"{plain[name]}\" ;;" for name in words)
-        print(f"""_medbridge() {{
-  local words
-  case "${{COMP_WORDS[1]}}" in
-{cases}
-    *) words="{' '.join(words)} --help" ;;
-  esac
-  COMPREPLY=($(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}") $(compgen -f -- "${{COMP_WORDS[COMP_CWORD]}}"))
-}}
-complete -o filenames -F _medbridge medbridge""")
+    try: import shtab
+    except ImportError: raise InputError("shtab is not installed, which writes completion for shells.", remedy="pip install shtab") from None
+    print(shtab.complete(parser(words=True), args.shell))
 
 
 def _experts(args):
@@ -147,14 +99,22 @@ def _datasets(args):
     else: print(f"{datasets.example(args.name, args.folder, n=args.images)}: simulated images in the layout of {args.name}; datasets.load({args.name!r}, folder=...) reads them")
 
 # %% ../nbs/core/cli.ipynb #cc0d5392
-def parser() -> argparse.ArgumentParser:
+def parser(words=False, # presets and data sets as choices, and files, for tab completion; parsing names an unknown one with what it may have meant
+          ) -> argparse.ArgumentParser:
     "The command line's grammar."
+    from medbridge.data.datasets import PHANTOMS, SETS
+    from medbridge.presets import PRESETS
+    def offer(action, choices=None): # None: files
+        if words and choices: action.choices = choices
+        elif words:
+            import shtab
+            action.complete = shtab.FILE
     p = argparse.ArgumentParser("medbridge", description="Frozen vision-language models as multi-label chest-radiograph diagnosers. Research software; not for clinical use.")
     commands = p.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def batch(name, run, text):
         c = commands.add_parser(name, help=text)
-        c.add_argument("preset", nargs="?", default="smoke", help="check, smoke, embedded, example or paper (default: smoke); example: on the folders of `datasets example all`")
+        offer(c.add_argument("preset", nargs="?", default="smoke", help=f"{', '.join(PRESETS)} (default: smoke); example: on the folders of `datasets example all`"), [*PRESETS])
         c.add_argument("--figures", help="folder for the figures (default: figures of the checkout)")
         c.set_defaults(run=run)
         if run is not _paper:
@@ -172,10 +132,10 @@ def parser() -> argparse.ArgumentParser:
     c.set_defaults(run=_train)
 
     c = commands.add_parser("predict", help="calibrated probabilities with intervals, routing weights, warnings and heat maps for radiographs")
-    c.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF")
-    c.add_argument("--model", default="embedded", help="folder of a saved model, or 'embedded' (default)")
+    offer(c.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF"))
+    offer(c.add_argument("--model", default="embedded", help="folder of a saved model, or 'embedded' (default)"))
     c.add_argument("--format", choices=["table", "json", "csv"], default="table")
-    c.add_argument("--explain", metavar="FOLDER", help="write heat maps and a page there: a new folder, or one that this command wrote")
+    offer(c.add_argument("--explain", metavar="FOLDER", help="write heat maps and a page there: a new folder, or one that this command wrote"))
     c.add_argument("--top", type=int, default=3, help="labels to draw heat maps for, the most probable (default: 3)")
     c.set_defaults(run=_predict)
 
@@ -191,8 +151,8 @@ def parser() -> argparse.ArgumentParser:
 
     c = commands.add_parser("datasets", help="data sets: where they are expected, what was found; check or audit one; write an example of one or of all")
     c.add_argument("action", nargs="?", default="list", choices=["list", "check", "audit", "example"])
-    c.add_argument("name", nargs="?", help="a data set, or a CSV of your own; example: also `all`")
-    c.add_argument("folder", nargs="?", help="where it lies (default: MEDBRIDGE_DATA/NAME), or where the example is to be written")
+    offer(c.add_argument("name", nargs="?", help="a data set, or a CSV of your own; example: also `all`"), [*SETS, *PHANTOMS, "all"])
+    offer(c.add_argument("folder", nargs="?", help="where it lies (default: MEDBRIDGE_DATA/NAME), or where the example is to be written"))
     c.add_argument("--images", type=int, default=60, help="images of an example, at least 24 (default: 60)")
     c.set_defaults(run=_datasets)
     return p

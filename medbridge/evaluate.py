@@ -148,7 +148,7 @@ def evaluate(targets: np.ndarray,           # (n, Y) 1, 0, NaN (not observed)
         if defined:
             macros[method] = boot[:, defined].mean(1)
             value = mean(lambda d: macro(targets, d))
-            low, high = interval(macros[method])
+            low, high = interval(macros[method].clip(0, 1))
             rows.append(dict(method=method, label="macro", metric="auroc", value=value, low=low, high=high, n_pos=len(defined), n_neg=len(labels) - len(defined)))
             rows.append(dict(method=method, label="macro", metric="auprc", value=mean(lambda d: macro(targets, d, auprc)), low=np.nan, high=np.nan, n_pos=len(defined), n_neg=len(labels) - len(defined)))
     point = {r["method"]: r["value"] for r in rows if r["label"] == "macro" and r["metric"] == "auroc"}

@@ -22,7 +22,6 @@ class Experiment:
     over: tuple[str, ...] = ()                      # parameters it is spread over, names of AXES; the first varies slowest
     reads: tuple[str, ...] = ()                     # experiments whose artefacts it reads
     parameters: dict[str, Any] = field(default_factory=dict) # further parameters, the same for all its jobs
-    only: tuple[str, ...] = ()                      # presets it belongs to (none named: all)
     data: Callable|None = None                      # preset -> data sets it may read (None: its site, or all of the preset's)
     computes: bool = True                           # does it need the GPU and the memory of a computing job?
 
@@ -89,7 +88,6 @@ def jobs(chosen: presets.Preset,          # preset
     "The batch of a preset, in an order in which every job finds what it reads. `InputError` for a table that contradicts itself."
     made: list[Job] = []
     for e in EXPERIMENTS if experiments is None else experiments:
-        if e.only and chosen.name not in e.only: continue
         for axis in e.over:
             if axis not in AXES: raise did_you_mean(axis, AXES, f"axis of '{e.notebook}'")
         for values in product(*(AXES[a](chosen) for a in e.over)):

@@ -37,7 +37,7 @@ def _start_biases(model: MedBridge, targets: np.ndarray) -> None:
             if s.bias.requires_grad: s.bias.copy_(torch.from_numpy(np.log(rate/(1 - rate)).astype(np.float32)))
 
 
-# relative to `lr`, for a model that starts in closed form: what already fits the training images moves least, since moved freely it learns them by heart (chosen on simulated patients outside the benchmark)
+# relative to `lr`, for a model that starts in closed form: what already fits the training images moves least, since moved freely it learns them by heart (measured on simulated patients outside the benchmark: `nbs/experiments/bench_start`)
 AFTER_RIDGE = {"query_tokens": 0.3, "router.prior": 1.0, "router.": 0.03, "fuse_": 0.05, "linear.weight": 0.03, "": 0.3}
 AFRESH = {"query_tokens": 3.0, "": 1.0} # query tokens are few and start small
 
@@ -90,13 +90,15 @@ def ridge_start(x: np.ndarray, y: np.ndarray, # (n, F) of like scale, (n, Y) wit
     members = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
     at = [np.stack([m for m in members if len(m) == n]) for n in sorted({len(m) for m in members})] if len(members) > 1 else [] # patients with as many images: (P, n)
     # a factor common to all labels in logits is one times the label's variance in probabilities
-    prior = np.zeros((1, 1)) if text is None else (text - text.mean(0))*variance/(text.std()*np.sqrt(variance.mean()) + 1e-12)
+    text = np.zeros_like(centred) if text is None else text
+    scale = 1/(text.std()*np.sqrt(variance.mean()) + 1e-12)
+    prior = scale*(text - text.mean(0))*variance
     best: tuple[float, float, float, np.ndarray]|None = None
     for l in strengths*x.shape[1]/100:
         shrink = s**2/(s**2 + l)
         # 1/n: the intercept too is fitted without them. Without it the other images give each one away, since the centred features of all sum to zero
         inner = [np.eye(g.shape[1]) - 1/len(x) - (u[g]*shrink) @ u[g].transpose(0, 2, 1) for g in at]
-        for belief in beliefs if text is not None else (0.0,):
+        for belief in beliefs if text.any() else (0.0,):
             target = np.where(seen, centred - belief*prior, 0)
             residual, left_out = target - (u*shrink) @ (u.T @ target), np.zeros_like(centred)
             for g, h in zip(at, inner): left_out[g] = target[g] - np.linalg.solve(h, residual[g])
@@ -110,11 +112,8 @@ def ridge_start(x: np.ndarray, y: np.ndarray, # (n, F) of like scale, (n, Y) wit
         z = a*left_out/variance + b
         return log_loss(z, y)
     slope = float(minimize_scalar(loss, bounds=(0.05, 5.0), method="bounded").x)
-    factor, shift = 0.0, 0.0
-    if text is not None:
-        factor = slope*belief/(text.std()*np.sqrt(variance.mean()) + 1e-12)
-        shift = factor*text.mean(0)
-    return slope*w/variance, b - centre @ (slope*w/variance) - shift, slope*left_out/variance + b, factor
+    w, factor = slope*w/variance, slope*belief*scale
+    return w, b - centre @ w - factor*text.mean(0), slope*left_out/variance + b, factor
 
 
 def log_loss(logits: np.ndarray, y: np.ndarray) -> float:

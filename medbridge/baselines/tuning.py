@@ -18,6 +18,7 @@ from .probes import fit_probe
 from ..basics import InputError
 from ..evaluate import macro
 from ..experts.core import Expert
+from ..experts.xrv import read_densenet
 from ..methods import Method, bce, descend
 
 # %% ../../nbs/core/baselines/tuning.ipynb #9794eee4
@@ -131,15 +132,9 @@ def densenet(n_labels: int, channels=1, weights: str|Path|None = None) -> nn.Mod
     import torchxrayvision as xrv
     model = xrv.models.DenseNet(weights=None, num_classes=n_labels, in_channels=channels, apply_sigmoid=False)
     if weights is None: return model
-    try:
-        if str(weights).endswith(".safetensors"):
-            from safetensors.torch import load_file
-            state = load_file(weights)
-        else: state = torch.load(weights, map_location="cpu", weights_only=True)
-        ours = model.state_dict()
-        state = {k: v for k, v in state.items() if k in ours and v.shape == ours[k].shape}
-        missing = [k for k in ours if k not in state and not k.startswith("classifier") and k != "op_threshs"]
-    except Exception as error: raise InputError(f"The DenseNet's weights cannot be read safely ({type(error).__name__}).", weights, remedy="load the model once where you trust it, and save its state_dict with safetensors.torch.save_file.") from None
+    state, ours = read_densenet(Path(weights)), model.state_dict()
+    state = {k: v for k, v in state.items() if k in ours and v.shape == ours[k].shape}
+    missing = [k for k in ours if k not in state and not k.startswith("classifier") and k != "op_threshs"]
     if missing: raise InputError(f"The file lacks {len(missing)} of DenseNet-121's tensors, such as '{missing[0]}'.", weights, remedy="give torchxrayvision's DenseNet-121.")
     model.load_state_dict(state, strict=False)
     return model
