@@ -105,7 +105,8 @@ def over_seeds(targets, scores: dict, labels: list[str], # (n, Y); method -> (n,
 
 
 def verdict(a: str, b: str, low: float, high: float, p=0.0, alpha=0.05) -> str:
-    "'a beats b' only when the interval of a minus b excludes zero, and its p, corrected for the family of comparisons, lies below `alpha`."
+    "'a beats b' only when the interval of a minus b excludes zero, and its p, corrected for the family of comparisons, lies below `alpha`; without an interval there are too few patients to say."
+    if np.isnan(low): return "too few patients"
     return "not told apart" if not p < alpha else f"{a} beats {b}" if low > 0 else f"{b} beats {a}" if high < 0 else "not told apart"
 
 
@@ -116,7 +117,7 @@ def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): se
             resamples=1000,
             seed=0,
            ) -> pd.DataFrame:        # method, label, difference, low, high, p, p_holm, verdict
-    "Paired differences for each label and for the macro mean. `p` is DeLong's on one image per patient for labels (the first seed's scores), and the bootstrap's for the macro mean; `p_holm` corrects over the methods (macro) and over methods and labels."
+    "Paired differences for each label and for the macro mean. `p` is DeLong's on one image per patient for labels (the first seed's scores), and the bootstrap's for the macro mean; `p_holm` corrects over the methods (macro) and over methods and labels. A label whose rarer class is one patient has no interval, nor has a macro mean of such labels alone: nothing shows how patients differ."
     if reference not in scores: raise did_you_mean(reference, scores, "method")
     targets = np.asarray(targets, float)
     patients = np.arange(len(targets)) if patients is None else np.asarray(patients)
@@ -124,17 +125,19 @@ def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): se
     ours, rows = bootstrap(targets, scores[reference], patients, weights, seed), []
     mean = lambda s, j: np.mean([auroc(targets[:, j], d[:, j]) for d in _stack(s)])
     defined = [j for j in range(len(labels)) if np.isfinite(ours[:, j]).any()]
+    carried = {j: min(len(np.unique(patients[targets[:, j] == c])) for c in (0, 1)) for j in defined}
+    nothing = dict(low=np.nan, high=np.nan, p=np.nan)
     for method, s in scores.items():
         if method == reference: continue
         theirs, points = bootstrap(targets, s, patients, weights, seed), {j: mean(scores[reference], j) - mean(s, j) for j in defined}
         for j in defined:
             low, high = interval(ours[:, j] - theirs[:, j])
             p = delong(targets[one, j], _stack(scores[reference])[0][one, j], _stack(s)[0][one, j]).p
-            rows.append(dict(method=method, label=labels[j], difference=points[j], low=low, high=high, p=p))
+            rows.append(dict(method=method, label=labels[j], difference=points[j], **(dict(low=low, high=high, p=p) if carried[j] > 1 else nothing)))
         if defined:
             d, point = (ours - theirs)[:, defined].mean(1), float(np.mean(list(points.values())))
             low, high = interval(d)
-            rows.append(dict(method=method, label="macro", difference=point, low=low, high=high, p=bootstrap_p(d, point)))
+            rows.append(dict(method=method, label="macro", difference=point, **(dict(low=low, high=high, p=bootstrap_p(d, point)) if max(carried.values()) > 1 else nothing)))
     table = pd.DataFrame(rows, columns=["method", "label", "difference", "low", "high", "p"])
     table["p_holm"] = np.nan
     for whole in (True, False):
