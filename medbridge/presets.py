@@ -78,7 +78,7 @@ PRESETS = {p.name: p for p in (
            studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"), fractions=(0.1, 1.0), grid=SHORT, study_epochs=5),
     Preset("embedded", PHANTOM, EMBEDDED, n_images=800, size=512, seeds=(0, 1, 2), n_views=5, n_queries=4, epochs=10, resamples=2000,
            methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS), trials=2, tuned_images=48, tuned_epochs=2, studied=("phantom-nih",), sources=PHANTOM[:4], draws=3, grid=GRID,
-           study_images=300, study_epochs=6),
+           study_images=300, study_epochs=6, memory_mb=6000),
     Preset("example", REAL, EMBEDDED, n_images=None, size=128, seeds=(0,), n_views=3, n_queries=2, epochs=3, resamples=200,
            methods=("MedBridge", "zero-shot", "linear probe", "Tip-Adapter-F", "uniform ensemble", "stacked probe", *CONTROLS), trials=1, tuned_images=16, tuned_epochs=1, studied=("nih",), sources=("nih", "chexpert-plus"),
            fractions=(0.5, 1.0), families=EMBEDDED[1:], grid=dict(n_views=(3, 1), queries=("read", "blind"), routing=("label", "uniform")), fundus="odir"),

@@ -305,11 +305,9 @@ def fit(model: MedBridge,
             logits = model.predict_store(*held).logits
             row["val_macro_auroc"] = value = round(macro(val_targets, logits), 6)
             score = value if np.isfinite(value) else -row["loss"]
-            better = score > facts["best"]
-            if better and facts["best_epoch"] < 0 and facts["best"] >= 0: # the start leads
-                assert val is not None and first is not None
-                better = score - facts["best"] > _error_of_gain(val_targets, logits, first, val.patients)
-            if better: facts.update(best=score, best_epoch=epoch); best = _copy(model.bridge)
+            # against the start by more than chance: one standard error
+            least = _error_of_gain(val_targets, logits, first, val.patients) if facts["best_epoch"] < 0 and first is not None and val is not None and score > facts["best"] else 0.0
+            if score - facts["best"] > least: facts.update(best=score, best_epoch=epoch); best = _copy(model.bridge)
         else: facts.update(best_epoch=epoch); best = _copy(model.bridge)
         facts["history"].append(row); facts["epoch"] = epoch + 1
         if checkpoint is not None and accelerator.is_main_process: _save(checkpoint, model.bridge, optimiser, best, facts)
