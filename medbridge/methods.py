@@ -54,6 +54,7 @@ class Task:
         self._store: FeatureStore|None = None
         self._whole: dict[int, np.ndarray] = {}
         self._pixels: dict[tuple[str, int], dict[int, Tensor]] = {}
+        self._starts: dict = {}                                                  # of MedBridge, between settings of one search
 
     def __repr__(self) -> str:
         return f"Task({self.manifest.name!r}, {', '.join(f'{s} {len(r):,}' for s, r in self.rows.items())}; {len(self.labels)} labels; {' + '.join(e.name for e in self.experts)}; seed {self.seed})"
@@ -218,7 +219,7 @@ class MedBridgeMethod(Method):
     def train(self):
         t, store = self.task, self.store(self.task)
         parts = [t.manifest.subset(t.rows[s]) if len(t.rows[s]) else None for s in ("train", "val")]
-        history = self.model.fit(*parts, stores=((store, t.rows["train"]), (store, t.rows["val"]) if parts[1] is not None else None), **self.options)
+        history = self.model.fit(*parts, stores=((store, t.rows["train"]), (store, t.rows["val"]) if parts[1] is not None else None), starts=t._starts, **self.options)
         self.trainable = sum(p.numel() for p in self.model.bridge.parameters())
         self.details = dict(model=self.model, history=history, stopped=self.model.facts.get("stopped"))
         if parts[1] is not None: self.details["gates"] = self.answer(t, t.rows["val"]).gates

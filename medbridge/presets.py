@@ -65,7 +65,7 @@ class Preset:
         return "<table>" + "".join(f"<tr><th style='text-align:left'>{f.name}</th><td style='text-align:left'>{escape(say(getattr(self, f.name)))}</td></tr>" for f in fields(self)) + "</table>"
 
 # fields of Config and Views that the ablations vary; the first value of each is the default and is computed once for all of them
-GRID = dict(n_views=(5, 1, 3, 9), sampler=("grid", "random", "saliency"), native=(True, False), queries=("read", "blind"), n_queries=(4, 1, 2, 8), blocks=(2, 1, 4), attention=("one_way", "joint"), pool=("auto", "max", "mean", "attention", "global"),
+GRID = dict(n_views=(5, 1, 3, 9), sampler=("grid", "random", "saliency"), native=(True, False), queries=("read", "blind"), n_queries=(4, 1, 2, 8), query_start=("labels", "random"), readout=("all", "mean"), blocks=(2, 1, 4), attention=("one_way", "joint"), pool=("auto", "max", "mean", "attention", "global"),
             routing=("label", "image", "uniform", "best"), top_k=(None, 1, 2), head=("both", "auto", "linear"), start=("ridge", "random"), n_experts=(3, 2, 1))
 SHORT = {name: values[:2] for name, values in GRID.items()}
 
