@@ -54,7 +54,6 @@ class Task:
         self._store: FeatureStore|None = None
         self._whole: dict[int, np.ndarray] = {}
         self._pixels: dict[tuple[str, int], dict[int, Tensor]] = {}
-        self._starts: dict = {}                                                  # of MedBridge, between settings of one search
 
     def __repr__(self) -> str:
         return f"Task({self.manifest.name!r}, {', '.join(f'{s} {len(r):,}' for s, r in self.rows.items())}; {len(self.labels)} labels; {' + '.join(e.name for e in self.experts)}; seed {self.seed})"
@@ -141,6 +140,7 @@ class Method:
     def __init__(self, task: Task, k: int|None, budget: Budget): # k: position of the expert in the task; None for a method of all experts
         self.task, self.k, self.budget, self.trainable = task, k, budget, 0
         self.details: dict[str, Any] = {}
+        self.kept: dict = {} # what one setting of a search leaves to the next
     @property
     def expert(self) -> Expert:
         assert self.k is not None
@@ -219,7 +219,7 @@ class MedBridgeMethod(Method):
     def train(self):
         t, store = self.task, self.store(self.task)
         parts = [t.manifest.subset(t.rows[s]) if len(t.rows[s]) else None for s in ("train", "val")]
-        history = self.model.fit(*parts, stores=((store, t.rows["train"]), (store, t.rows["val"]) if parts[1] is not None else None), starts=t._starts, **self.options)
+        history = self.model.fit(*parts, stores=((store, t.rows["train"]), (store, t.rows["val"]) if parts[1] is not None else None), starts=self.kept, **self.options)
         self.trainable = sum(p.numel() for p in self.model.bridge.parameters())
         self.details = dict(model=self.model, history=history, stopped=self.model.facts.get("stopped"))
         if parts[1] is not None: self.details["gates"] = self.answer(t, t.rows["val"]).gates
@@ -321,12 +321,14 @@ def fit(name: str,              # of `names(experts)`
     if not np.isfinite(y).any() or np.nanmin(y) == np.nanmax(y): raise InputError("All observed training labels are equal, or none is observed: there is nothing to learn.", task.manifest.facts.get("source"), remedy="check the label columns and policies.")
     settings = list({str(s): s for s in [{**s, **options} for s in cls.grid]}.values())[:max(1, budget.trials if len(task.rows["val"]) else 1)]
     found, start = [], time.perf_counter()
+    kept: dict[str, Any] = {}
     best: tuple[float, Method, int]|None = None
     with peak_memory() as peak:
         for setting in settings:
             began = time.perf_counter()
             try: m = cls(task, k, budget, **setting)
             except TypeError as error: raise InputError(f"'{name}' does not take these options: {error}.", remedy="see the class's parameters.") from error
+            m.kept = kept
             m.train()
             p = m.predict(task, task.rows["val"]) if len(task.rows["val"]) else None
             value = round(macro(task.targets[task.rows["val"]], p if p.ndim == 2 else p.mean(0)), 6) if p is not None else float("nan")
