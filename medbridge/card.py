@@ -89,7 +89,9 @@ def model_card(config: dict[str, Any],          # content of config.json
     lines += ["## Not trained on", "", *[f"- {g}" for g in gaps(facts)], ""]
     results = {k: v for k, v in facts.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     if results: lines += ["## Results", "", "| measure | value |", "|---|---|", *[f"| {k} | {v:g} |" for k, v in sorted(results.items())], ""]
-    if facts.get("best_epoch") == -1 and config["config"]["start"] == "ridge": lines += ["No epoch was better than the start in closed form by a standard error, so the start was kept (`best_epoch` -1): query tokens are the random ones they began with, gates differ between labels and not between images, and heat maps show what untrained queries read.", ""]
+    if facts.get("best_epoch") == -1 and config["config"]["start"] == "ridge":
+        where = "where image labels let them begin" if config["config"].get("query_start") == "labels" else "the random ones they began with"
+        lines += [f"No epoch was better than the start in closed form by a standard error, so the start was kept (`best_epoch` -1): query tokens are {where}, gates differ between labels and not between images, and heat maps show what queries read that no gradient has moved.", ""]
     lines += ["## Calibration", "", f"Platt scaling with a Bayesian interval, on {int(calibration['positives'][0] + calibration['negatives'][0])} validation images. The interval covers how well the calibration is known, not another hospital or another training run."
               if calibration else "Not calibrated: probabilities are plain sigmoids of the logits.", "",
               "## Versions", "", ", ".join(f"{k} {v}" for k, v in config.get("versions", {}).items()), ""]
