@@ -224,10 +224,10 @@ def _published_print() -> str:
 
 @lru_cache(maxsize=1)
 def assets_fingerprint() -> str:
-    "Fingerprint of the files shipped with the package that a result can depend on: weights and tables; not the published figures, which only their own table reads."
+    "Fingerprint of the files shipped with the package that a result can depend on: weights and tables; not cards, which are read by people, nor the published figures, which only their own table reads."
     import medbridge
     assets = Path(medbridge.__file__).parent/"assets"
-    return fingerprint({str(p.relative_to(assets)): p for p in sorted(assets.rglob("*")) if p.is_file() and p.name != "published.csv"}) if assets.is_dir() else ""
+    return fingerprint({str(p.relative_to(assets)): p for p in sorted(assets.rglob("*")) if p.is_file() and p.suffix != ".md" and p.name != "published.csv"}) if assets.is_dir() else ""
 
 # %% ../nbs/core/artefacts.ipynb #47c5867b
 VERSIONS = ".versions"

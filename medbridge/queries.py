@@ -81,6 +81,7 @@ def label_directions(experts: list[Expert],
     "Where positive images differ from negative ones, in the space of normalised tokens (multiple-instance learning, Dietterich et al. 1997, doi:10.1016/S0004-3702(96)00034-3)."
     with np.errstate(invalid="ignore"): count, rate = (~np.isnan(targets)).sum(0), np.nansum(targets, 0)/(~np.isnan(targets)).sum(0)
     of = np.flatnonzero((rate > 0) & (rate < 1))
+    if not len(of): return [torch.zeros(0, e.width, device=e.device) for e in experts], of
     rate, count = rate[of], count[of]
     contrast = torch.from_numpy((np.nan_to_num(targets[:, of] - rate)/(count*rate*(1 - rate))).astype(np.float32))
     empty = lambda: [torch.zeros(len(of), e.width, device=e.device) for e in experts]
@@ -102,7 +103,7 @@ def label_directions(experts: list[Expert],
         found = empty()
         for k, c, x in tokens():
             top = (x @ w[k].T).topk(max(1, round(x.shape[1]*share)), dim=1).indices          # (b, tokens, Y')
-            speaks = torch.stack([x.gather(1, t[..., None].expand(-1, -1, x.shape[-1])).mean(1) for t in top.unbind(-1)], 1) if len(of) else x[:, :0]
+            speaks = torch.stack([x.gather(1, t[..., None].expand(-1, -1, x.shape[-1])).mean(1) for t in top.unbind(-1)], 1)
             found[k] += torch.einsum("by,byd->yd", c, speaks)
         w = whitened(found)
     return [v[:0] if same else v/v.norm(dim=1, keepdim=True).clamp(min=1e-12) for v, same in zip(w, alike)], of

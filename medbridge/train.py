@@ -198,7 +198,7 @@ def _best_pooling(scorer, found: dict[str, tuple], targets: np.ndarray, patients
 
 
 def warm_start(model: MedBridge, store, rows, targets: np.ndarray, patients) -> None:
-    "Heads start at the ridge solution on the frozen features and the untrained queries, beside the zero-shot score as far as it is believed; gates at each label's stacked weights of the experts, or at its best expert, on patients left out; training rows only."
+    "Heads start at the ridge solution on the frozen features and what the queries read before training, beside the zero-shot score as far as it is believed; gates at each label's stacked weights of the experts, or at its best expert, on patients left out; training rows only."
     if any(s.linear is None for s in model.bridge.scorers): return
     some = _some(model, rows, MOST)
     rows, targets, patients = np.asarray(rows)[some], targets[some], np.asarray(patients)[some]
@@ -295,7 +295,7 @@ def fit(model: MedBridge,
         if c.start not in ("ridge", "random"): raise did_you_mean(c.start, ("ridge", "random"), "start")
         if c.start == "random" and c.routing == "best": raise InputError("routing=\"best\" chooses each label's expert by the ridge start.", remedy="use start=\"ridge\".")
         starts = {} if starts is None else starts
-        same = fingerprint(model.labels, c.__dict__, [e.fingerprint for e in model.experts], train.fingerprint, rows, _copy(model.bridge))
+        same = fingerprint(model.labels, c.__dict__, model.views, [e.fingerprint for e in model.experts], train.fingerprint, rows, _copy(model.bridge))
         if same in starts: model.bridge.load_state_dict(starts[same])
         else:
             _start_biases(model, targets)
