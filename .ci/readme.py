@@ -2,43 +2,62 @@
 
 `--check` compares instead of writing: text and pictures must be those of the notebook.
 """
-import base64, json, sys
+import base64
+import json
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+HEAD = "<!-- Made from nbs/index.ipynb by `make readme`; edit the notebook. -->\n\n"
+HIDDEN = ("#| hide", "#|hide")
 
 
-def render():
-    cells = json.loads((ROOT/"nbs/index.ipynb").read_text(encoding="utf-8"))["cells"]
-    parts, pictures = [], {}
-    for cell in cells:
+def shown_code(source: str) -> str:
+    "The code of a cell as a reader sees it; nothing where it is hidden."
+    lines = source.splitlines()
+    if source.startswith(HIDDEN) or any(line.startswith("#| echo: false") for line in lines): return ""
+    return "\n".join(line for line in lines if not line.startswith("#|")).strip()
+
+
+def render_output(output: dict, pictures: dict[str, bytes]) -> str:
+    "An output as Markdown; a picture joins `pictures` under the name of its file."
+    data = output.get("data", {})
+    if "image/png" in data:
+        name = f"figures/readme/picture-{len(pictures) + 1}.png"
+        pictures[name] = base64.b64decode("".join(data["image/png"]))
+        return f"![A picture made by the notebook](./{name})"
+    if "text/markdown" in data: return "".join(data["text/markdown"])
+    if "text/plain" in data or output.get("output_type") == "stream":
+        text = data.get("text/plain", output.get("text", ""))
+        return "```\n" + "".join(text).strip() + "\n```"
+    return ""
+
+
+def render() -> tuple[str, dict[str, bytes]]:
+    "README.md and its pictures."
+    parts: list[str] = []
+    pictures: dict[str, bytes] = {}
+    for cell in json.loads((ROOT/"nbs/index.ipynb").read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown": parts.append(source)
-        elif cell["cell_type"] == "code":
-            hidden = source.startswith(("#| hide", "#|hide"))
-            lines = source.splitlines()
-            if hidden or any(l.startswith("#| echo: false") for l in lines): shown = ""
-            else: shown = "\n".join(l for l in lines if not l.startswith("#|")).strip()
-            if shown: parts.append(f"```python\n{shown}\n```")
-            if hidden: continue
-            for output in cell.get("outputs", []):
-                data = output.get("data", {})
-                if "image/png" in data:
-                    name = f"figures/readme/picture-{len(pictures) + 1}.png"
-                    pictures[name] = base64.b64decode("".join(data["image/png"]))
-                    parts.append(f"![A picture made by the notebook](./{name})")
-                elif "text/markdown" in data: parts.append("".join(data["text/markdown"]))
-                elif "text/plain" in data or output.get("output_type") == "stream":
-                    parts.append("```\n" + "".join(data.get("text/plain", output.get("text", ""))).strip() + "\n```")
-    return "<!-- Made from nbs/index.ipynb by `make readme`; edit the notebook. -->\n\n" + "\n\n".join(p.strip() for p in parts) + "\n", pictures
+        if cell["cell_type"] != "code": continue
+        code = shown_code(source)
+        if code: parts.append(f"```python\n{code}\n```")
+        if source.startswith(HIDDEN): continue
+        parts += [render_output(output, pictures) for output in cell.get("outputs", [])]
+    return HEAD + "\n\n".join(part.strip() for part in parts if part) + "\n", pictures
 
 
-text, pictures = render()
-wanted = {"README.md": text.encode(), **pictures}
-if "--check" in sys.argv:
-    wrong = [n for n, content in wanted.items() if not (ROOT/n).is_file() or (ROOT/n).read_bytes() != content]
-    if wrong: sys.exit(f"not up to date: {', '.join(wrong)}; run `make readme`")
-else:
+def main() -> None:
+    text, pictures = render()
+    wanted = {"README.md": text.encode(), **pictures}
+    if "--check" in sys.argv:
+        wrong = [n for n, content in wanted.items() if not (ROOT/n).is_file() or (ROOT/n).read_bytes() != content]
+        if wrong: sys.exit(f"not up to date: {', '.join(wrong)}; run `make readme`")
+        return
     for name, content in wanted.items():
         (ROOT/name).parent.mkdir(parents=True, exist_ok=True)
         (ROOT/name).write_bytes(content)
+
+
+if __name__ == "__main__": main()

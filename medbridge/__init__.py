@@ -16,12 +16,11 @@ from . import compat as _compat
 _compat.install()
 
 _public = {"MedBridge": "medbridge.model"}
-_modules = {"datasets", *(m.name for m in _iter_modules(globals().get("__path__", [])) if not m.name.startswith("_"))}
+_modules = {m.name for m in _iter_modules(globals().get("__path__", [])) if not m.name.startswith("_")}
 
 
 def __getattr__(name):
     if name in _public: return getattr(_import_module(_public[name]), name)
-    if name == "datasets": return _import_module("medbridge.data.datasets")
     if name in _modules: return _import_module(f"medbridge.{name}")
     raise AttributeError(f"module 'medbridge' has no attribute '{name}'")
 

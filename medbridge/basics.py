@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterable, Iterator, Sized
 
 import numpy as np
 
-# %% ../nbs/core/basics.ipynb #65f7c734
+# %% ../nbs/core/basics.ipynb #4f792e11
 class InputError(ValueError):
     "Input that cannot be used: says what is wrong, where (file, row), and the remedy."
     report: Any  # a table of all faults, where the raiser attaches one
@@ -26,7 +26,8 @@ class InputError(ValueError):
                  row: int|None = None,     # row of that file, 1 = first row after the header
                  remedy: str|None = None,  # what the user can do
                 ):
-        where = "".join([f" [file {path}]" if path is not None else "", f" [row {row}]" if row is not None else ""])
+        where = f" [file {path}]" if path is not None else ""
+        if row is not None: where += f" [row {row}]"
         super().__init__(f"{problem}{where}" + (f" Remedy: {remedy}" if remedy else ""))
         self.problem, self.path, self.row, self.remedy = problem, path, row, remedy
 
@@ -42,7 +43,7 @@ def did_you_mean(word: str,          # what was asked for
     hint = f"did you mean '{near[0]}'? " if near else ""
     return InputError(f"Unknown {what} '{word}'.", remedy=f"{hint}known: {', '.join(known)}.")
 
-# %% ../nbs/core/basics.ipynb #cc81ffd7
+# %% ../nbs/core/basics.ipynb #a70a440a
 def cache_dir(*parts: str) -> Path:
     "The cache folder, or a folder below it (created)."
     import platformdirs
@@ -51,7 +52,7 @@ def cache_dir(*parts: str) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path
 
-
+# %% ../nbs/core/basics.ipynb #e4e9ffaf
 def require_space(path: str|Path, # folder (or its nearest existing parent) that will be written to
                   n_bytes: int,   # bytes that will be written
                   keep=256*2**20, # bytes to leave free
@@ -61,11 +62,16 @@ def require_space(path: str|Path, # folder (or its nearest existing parent) that
     while not folder.exists(): folder = folder.parent
     free = shutil.disk_usage(folder).free
     if n_bytes + keep > free:
-        raise InputError(f"{n_bytes/2**20:,.0f} MiB are needed and only {free/2**20:,.0f} MiB are free.", folder,
-                         remedy="free some space, choose a smaller preset or cache policy, or set MEDBRIDGE_CACHE to another disk.")
+        needed = n_bytes/2**20
+        there = free/2**20
+        raise InputError(f"{needed:,.0f} MiB are needed and only {there:,.0f} MiB are free.",
+                         folder,
+                         remedy="free some space, choose a smaller preset or cache policy, "
+                                "or set MEDBRIDGE_CACHE to another disk.")
 
-# %% ../nbs/core/basics.ipynb #6ee8392b
-def _beside(path: Path) -> Path: return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+# %% ../nbs/core/basics.ipynb #7b9bf8d1
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
 
 
 @contextmanager
@@ -79,7 +85,7 @@ def atomic_path(path: str|Path) -> Iterator[Path]:
         os.replace(part, path)
     finally: part.unlink(missing_ok=True)
 
-
+# %% ../nbs/core/basics.ipynb #cea60bac
 @contextmanager
 def atomic_dir(path: str|Path) -> Iterator[Path]:
     "A temporary folder that becomes `path` when the block succeeds; an older folder of that name is replaced."
@@ -97,33 +103,15 @@ def atomic_dir(path: str|Path) -> Iterator[Path]:
         else: os.replace(part, path)
     finally: shutil.rmtree(part, ignore_errors=True)
 
-
+# %% ../nbs/core/basics.ipynb #932709bd
 def write_json(path: str|Path, value: Any) -> None:
     "Write `value` as sorted, indented JSON, atomically."
-    with atomic_path(path) as part: part.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8")
+    with atomic_path(path) as part:
+        part.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8")
 
-# %% ../nbs/core/basics.ipynb #f2e57296
-def _feed(h, x) -> None:
-    def put(tag: str, data: bytes): h.update(tag.encode() + struct.pack("<Q", len(data)) + data)
-    if x is None or isinstance(x, (bool, int, str, np.integer, np.bool_)): put(type(x).__name__.rstrip("_"), str(x).encode())
-    elif isinstance(x, (float, np.floating)): put("float", struct.pack("<d", float(x)))
-    elif isinstance(x, bytes): put("bytes", x)
-    elif isinstance(x, Path):
-        with open(x, "rb") as f: put("file", hashlib.file_digest(f, "sha256").digest())
-    elif isinstance(x, np.ndarray):
-        put("array", f"{x.dtype.str}{x.shape}".encode())
-        if x.dtype == object: _feed(h, x.tolist())
-        else: h.update(np.ascontiguousarray(x).data)
-    elif isinstance(x, dict):
-        put("dict", str(len(x)).encode())
-        for k in sorted(x, key=str): _feed(h, str(k)); _feed(h, x[k])
-    elif isinstance(x, (list, tuple)):
-        put("list", str(len(x)).encode())
-        for v in x: _feed(h, v)
-    elif hasattr(x, "detach"): _feed(h, x.detach().cpu().contiguous().view(-1).view(_torch_uint8()).numpy() if x.numel() else np.zeros(0)); put("shape", f"{x.dtype}{tuple(x.shape)}".encode())
-    elif hasattr(x, "to_csv"): put("table", x.to_csv().encode())
-    elif hasattr(x, "__dataclass_fields__"): put("class", type(x).__name__.encode()); _feed(h, {k: getattr(x, k) for k in x.__dataclass_fields__})
-    else: raise TypeError(f"cannot fingerprint a {type(x).__name__}")
+# %% ../nbs/core/basics.ipynb #44921399
+def _put(h, tag: str, data: bytes) -> None:
+    h.update(tag.encode() + struct.pack("<Q", len(data)) + data)
 
 
 def _torch_uint8():
@@ -131,28 +119,87 @@ def _torch_uint8():
     return torch.uint8
 
 
-def fingerprint(*objects, # nested dict, list, tuple, str, number, bytes, array, tensor, table, dataclass, or Path (its content)
+def _feed_array(h, x: np.ndarray) -> None:
+    _put(h, "array", f"{x.dtype.str}{x.shape}".encode())
+    if x.dtype == object: _feed(h, x.tolist())
+    else: h.update(np.ascontiguousarray(x).data)
+
+
+def _feed_tensor(h, x) -> None:
+    flat = np.zeros(0)
+    if x.numel():
+        flat = x.detach().cpu().contiguous().view(-1).view(_torch_uint8()).numpy()
+    _feed(h, flat)
+    _put(h, "shape", f"{x.dtype}{tuple(x.shape)}".encode())
+
+
+def _feed_container(h, x: dict|list|tuple) -> None:
+    if isinstance(x, dict):
+        _put(h, "dict", str(len(x)).encode())
+        for k in sorted(x, key=str):
+            _feed(h, str(k))
+            _feed(h, x[k])
+    else:
+        _put(h, "list", str(len(x)).encode())
+        for v in x: _feed(h, v)
+
+# %% ../nbs/core/basics.ipynb #3a5ef9a5
+_PLAIN = (bool, int, str, np.integer, np.bool_)
+
+
+def _feed_scalar(h, x) -> bool:
+    "Feed a scalar, bytes or a file; False for anything else."
+    if x is None or isinstance(x, _PLAIN):
+        _put(h, type(x).__name__.rstrip("_"), str(x).encode())
+    elif isinstance(x, (float, np.floating)):
+        _put(h, "float", struct.pack("<d", float(x)))
+    elif isinstance(x, bytes): _put(h, "bytes", x)
+    elif isinstance(x, Path):
+        with open(x, "rb") as f:
+            _put(h, "file", hashlib.file_digest(f, "sha256").digest())
+    else: return False
+    return True
+
+
+def _feed(h, x) -> None:
+    if _feed_scalar(h, x): return
+    if isinstance(x, np.ndarray): _feed_array(h, x)
+    elif isinstance(x, (dict, list, tuple)): _feed_container(h, x)
+    elif hasattr(x, "detach"): _feed_tensor(h, x)
+    elif hasattr(x, "to_csv"):
+        _put(h, "table", x.to_csv().encode())
+    elif hasattr(x, "__dataclass_fields__"):
+        _put(h, "class", type(x).__name__.encode())
+        _feed(h, {k: getattr(x, k) for k in x.__dataclass_fields__})
+    else: raise TypeError(f"cannot fingerprint a {type(x).__name__}")
+
+# %% ../nbs/core/basics.ipynb #f28775ba
+def fingerprint(*objects, # nested dict, list, str, number, bytes, array, tensor, table, dataclass, Path (its content)
                ) -> str:
-    "Hash of the content of `objects`: 16 hexadecimal digits of SHA-256. Raises `TypeError` for what has no stable content."
+    "Hash of `objects`: 16 hexadecimal digits of SHA-256. Raises `TypeError` for what has no stable content."
     h = hashlib.sha256()
     _feed(h, objects)
     return h.hexdigest()[:16]
 
-# %% ../nbs/core/basics.ipynb #13a0e774
+# %% ../nbs/core/basics.ipynb #af8376ee
+def _is_text(node) -> bool:
+    "Whether a statement is a string and nothing else: a docstring."
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
 @lru_cache(maxsize=None)
 def _bare_source(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+        if isinstance(body, list) and body and _is_text(body[0]):
             body[:] = body[1:] or [ast.Pass()]
     return ast.dump(tree)
 
-
+# %% ../nbs/core/basics.ipynb #8f62a9c5
 def _imports(source: str, package: str, name: str, is_package=False) -> set[str]:
     "Names of modules of `package` that `source` (of module `name`) imports."
-    found = set()
-    parts = name.split(".")
+    found, parts = set(), name.split(".")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import): found |= {a.name for a in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -167,10 +214,11 @@ def _imports(source: str, package: str, name: str, is_package=False) -> set[str]
 def _module_source(name: str) -> tuple[str, bool]|None:
     try: spec = importlib.util.find_spec(name)
     except (ImportError, AttributeError): return None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"): return None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
     return Path(spec.origin).read_text(encoding="utf-8"), bool(spec.submodule_search_locations)
 
-
+# %% ../nbs/core/basics.ipynb #edb2432b
 def code_fingerprint(*parts: ModuleType|Callable|str, # modules (or their names) and functions that compute a result
                      package="medbridge",             # imports are followed inside this package
                     ) -> str:
@@ -178,7 +226,8 @@ def code_fingerprint(*parts: ModuleType|Callable|str, # modules (or their names)
     import textwrap
     seen, queue, own = {}, [], []
     for part in parts:
-        if isinstance(part, (str, ModuleType)): queue.append(part if isinstance(part, str) else part.__name__)
+        if isinstance(part, str): queue.append(part)
+        elif isinstance(part, ModuleType): queue.append(part.__name__)
         else:
             own.append(_bare_source(textwrap.dedent(inspect.getsource(part))))
             queue.append(part.__module__)
@@ -192,31 +241,34 @@ def code_fingerprint(*parts: ModuleType|Callable|str, # modules (or their names)
         queue.extend(_imports(source, package, name, is_package))
     return fingerprint(sorted(seen.items()), own)
 
-# %% ../nbs/core/basics.ipynb #98812c75
+# %% ../nbs/core/basics.ipynb #79e7222a
 def seed_everything(seed: int) -> None:
     "Seed Python, NumPy and, if it is loaded, torch."
-    random.seed(seed); np.random.seed(seed % 2**32)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
     if "torch" in sys.modules: sys.modules["torch"].manual_seed(seed)
 
-
+# %% ../nbs/core/basics.ipynb #06bd5815
 def progress(iterable: Iterable, # what to go through
              desc: str,          # what is being done, a few words
-             total: int|None = None,
+             total: int|None = None, # how many items; None: the length, if there is one
              least=50,           # no bar for fewer items than this
             ) -> Iterable:
     "The one progress bar of the suite: rate and time left, on standard error, gone when done."
     from tqdm.auto import tqdm
     total = len(iterable) if total is None and isinstance(iterable, Sized) else total
-    return tqdm(iterable, desc=desc, total=total, leave=False, disable=(total is not None and total < least) or "MEDBRIDGE_QUIET" in os.environ)
+    few = total is not None and total < least
+    return tqdm(iterable, desc=desc, total=total, leave=False, disable=few or "MEDBRIDGE_QUIET" in os.environ)
+
+# %% ../nbs/core/basics.ipynb #259a0f5f
+def _distribution(name: str):
+    try: return importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError: return None
 
 
 def package_versions(*names: str) -> dict[str, str]:
     "Installed versions of `names` (default: what decides a result)."
-    names = names or ("torch", "torchvision", "transformers", "open_clip_torch", "timm", "numpy", "pandas", "scikit-learn", "accelerate")
-    found = {n: next((d.version for d in [_distribution(n)] if d), None) for n in names}
-    return {n: v for n, v in found.items() if v}
-
-
-def _distribution(name: str):
-    try: return importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError: return None
+    names = names or ("torch", "torchvision", "transformers", "open_clip_torch", "timm", "numpy", "pandas",
+                      "scikit-learn", "accelerate")
+    found = {n: _distribution(n) for n in names}
+    return {n: d.version for n, d in found.items() if d and d.version}

@@ -14,42 +14,44 @@ from .basics import InputError
 # %% ../nbs/core/cli.ipynb #a4d84cad
 def _batch(call):
     "A notebook that failed is a message and exit status 1, not a traceback."
-    from medbridge.artefacts import NotebookFailed
+    from medbridge.reproduction.artefacts import NotebookFailed
     try: return call()
-    except NotebookFailed as error: print(f"medbridge: {error}", file=sys.stderr); raise SystemExit(1) from None
+    except NotebookFailed as error:
+        print(f"medbridge: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def _reproduce(args):
-    from medbridge.reproduce import reproduce
+    from medbridge.reproduction.batch import reproduce
     ran = _batch(lambda: reproduce(args.preset, only=args.only, figures=args.figures, workers=args.workers, table=args.table, profile=args.profile))
     print(f"{sum(ran.values())} of {len(ran)} jobs ran, the others were unchanged; figures are in {args.figures or 'figures'}/{args.preset}")
 
 
 def _status(args):
-    from medbridge.reproduce import Batch, status, summary
+    from medbridge.reproduction.batch import Batch, status, summary
     print(summary(status(Batch(args.preset, args.only, figures=args.figures, table=args.table)), args.workers))
 
 
 def _job(args):
     import os
-    from medbridge.reproduce import Batch, die_with_parent, run_job
+    from medbridge.reproduction.batch import Batch, die_with_parent, run_job
     if os.environ.pop("MEDBRIDGE_WITH_PARENT", None): die_with_parent()
     _batch(lambda: run_job(Batch(args.preset, args.only, figures=args.figures, table=args.table), args.job))
 
 
 def _paper(args):
-    from medbridge.reproduce import Batch
+    from medbridge.reproduction.batch import Batch
     print(Batch(args.preset, figures=args.figures).paper())
 
 
 def _train(args):
-    from medbridge.launch import run_task
+    from medbridge.training.launch import run_task
     run_task(args.folder)
 
 
 def _predict(args):
     import json
-    from medbridge.card import STATEMENT
+    from medbridge.mixture.card import STATEMENT
     from medbridge.model import MedBridge
     missing = [f for f in args.images if not Path(f).is_file()]
     if missing: raise InputError("There is no such image.", missing[0], remedy="check the path.")
@@ -85,12 +87,13 @@ def _experts(args):
 
 
 def _datasets(args):
-    from medbridge.data import datasets
+    from medbridge import datasets
     if args.action == "list": print(datasets.available().to_string(index=False))
     elif not args.name: raise InputError(f"`datasets {args.action}` needs the name of a data set.", remedy="see `python -m medbridge datasets`.")
     elif args.action == "check":
         report = datasets.check(args.name, args.folder, on_error="report")
-        print(report.to_string(index=False)); print(report.attrs["note"])
+        print(report.to_string(index=False))
+        print(report.attrs["note"])
         for p in report.attrs["problems"][:20]: print(f"  {p['problem']} [file {p['file']}] [row {p['row']}] {p['remedy']}", file=sys.stderr)
         if not report.ok.all(): raise InputError(f"'{args.name}' is not as it should be.", remedy="see the lines that are not ok.")
     elif args.action == "audit": print(datasets.audit(datasets.load_or_csv(args.name, args.folder)))
@@ -102,8 +105,8 @@ def _datasets(args):
 def parser(words=False, # presets and data sets as choices, and files, for tab completion; parsing names an unknown one with what it may have meant
           ) -> argparse.ArgumentParser:
     "The command line's grammar."
-    from medbridge.data.datasets import PHANTOMS, SETS
-    from medbridge.presets import PRESETS
+    from medbridge.datasets.registry import PHANTOMS, SETS
+    from medbridge.reproduction.presets import PRESETS
     def offer(action, choices=None): # None: files
         if words and choices: action.choices = choices
         elif words:
@@ -120,14 +123,14 @@ def parser(words=False, # presets and data sets as choices, and files, for tab c
         if run is not _paper:
             c.add_argument("--only", help="only the jobs whose name starts with this, and what they read")
             c.add_argument("--workers", type=int, default=2, help="notebooks at a time, one core each (default: 2)")
-            c.add_argument("--table", default="medbridge.jobs", help="module whose EXPERIMENTS are run (default: medbridge.jobs)")
+            c.add_argument("--table", default="medbridge.reproduction.jobs", help="module whose EXPERIMENTS are run (default: medbridge.reproduction.jobs)")
         return c
-    batch("reproduce", _reproduce, "regenerate tables and figures from the notebooks of a checkout").add_argument("--profile", help="Snakemake profile below `profiles`, such as slurm (default: this machine)")
+    batch("reproduce", _reproduce, "regenerate tables and figures from the notebooks of a checkout").add_argument("--profile", help="Snakemake profile below `workflow/profiles`, such as slurm (default: this machine)")
     batch("status", _status, "what of a batch is done, stale, failed or running, and how long the rest will take")
     batch("job", _job, "run one job of a batch").add_argument("job", help="its name, as `status` shows it")
     batch("paper", _paper, "all tables and figures of a preset in one HTML page")
 
-    c = commands.add_parser("train", help="train a task written by medbridge.launch, in a process that `accelerate launch` starts")
+    c = commands.add_parser("train", help="train a task written by medbridge.training.launch, in a process that `accelerate launch` starts")
     c.add_argument("folder", help="folder of the task")
     c.set_defaults(run=_train)
 
@@ -162,6 +165,10 @@ def main(argv: list[str]|None = None) -> int:
     "Run a command; input that cannot be used is one line on standard error and exit status 2."
     args = parser().parse_args(argv)
     try: args.run(args)
-    except InputError as error: print(f"medbridge: {error}", file=sys.stderr); return 2
-    except KeyboardInterrupt: print("medbridge: stopped; finished work is kept, the same command goes on from there", file=sys.stderr); return 130
+    except InputError as error:
+        print(f"medbridge: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("medbridge: stopped; finished work is kept, the same command goes on from there", file=sys.stderr)
+        return 130
     return 0

@@ -98,7 +98,7 @@ def _caches() -> list[Line]:
 
 
 def _model() -> list[Line]:
-    from medbridge.card import read_folder
+    from medbridge.mixture.card import read_folder
     import medbridge
     try: config, calibration = read_folder(Path(medbridge.__file__).parent/"assets/model")
     except InputError as error: return [Line("embedded model", "broken", error.problem, error.remedy or "")]
@@ -111,7 +111,7 @@ def _model() -> list[Line]:
 
 
 def _data() -> list[Line]:
-    from medbridge.data import datasets
+    from medbridge import datasets
     table, lines = datasets.available(), []
     for row in table.itertuples():
         good = row.found.startswith(("embedded", "complete"))

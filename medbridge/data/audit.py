@@ -6,18 +6,18 @@
 __all__ = ['SIDE', 'AGE_BANDS', 'OVERLAPS', 'perceptual_hash', 'image_hashes', 'near_pairs', 'alike', 'demographics',
            'prevalence', 'Audit', 'audit', 'overlap_table', 'image_identifiers', 'overlap', 'without_overlap']
 
-# %% ../../nbs/core/data/audit.ipynb #32fd059d
-import os
+# %% ../../nbs/core/data/audit.ipynb #0873365d
+import itertools, os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..basics import InputError, did_you_mean, progress
+from ..basics import InputError, atomic_path, cache_dir, fingerprint, progress
 from .manifest import Manifest
 
-# %% ../../nbs/core/data/audit.ipynb #d6d527a3
+# %% ../../nbs/core/data/audit.ipynb #3e4d26b9
 SIDE = 48 # of the signature
 _U, _V = np.mgrid[:64, :64]
 _BAND = np.flatnonzero((_U + _V).ravel() >= 6)
@@ -26,53 +26,123 @@ _BAND = _BAND[np.argsort((_U + _V).ravel()[_BAND]*1000 + _U.ravel()[_BAND])[:128
 
 def perceptual_hash(pixels: np.ndarray, # (C, H, W) or (H, W) float
                    ) -> tuple[np.ndarray, np.ndarray]: # (2,) uint64 and (2304,) int8
-    "A hash of 128 bits and a signature of 48 x 48, both nearly the same when an image is shrunk, saved again or re-windowed."
+    "128 bits and a signature of 48 x 48, both nearly the same when an image is shrunk, saved again or re-windowed."
     from PIL import Image
     from scipy.fft import dctn
     from scipy.ndimage import gaussian_filter
-    grey = Image.fromarray(np.ascontiguousarray(pixels.mean(0) if pixels.ndim == 3 else pixels, np.float32))
-    def small(side): return np.asarray(grey.resize((side, side), Image.Resampling.BOX))
-    bits = np.packbits(dctn(small(64), norm="ortho").ravel()[_BAND] > 0).view(">u8").astype(np.uint64)
+    if pixels.ndim == 3: pixels = pixels.mean(0)
+    grey = Image.fromarray(np.ascontiguousarray(pixels, np.float32))
+
+    def small(side):
+        return np.asarray(grey.resize((side, side), Image.Resampling.BOX))
+
+    middle = dctn(small(64), norm="ortho").ravel()[_BAND]
+    bits = np.packbits(middle > 0).view(">u8").astype(np.uint64)
     detail = small(SIDE) - gaussian_filter(small(SIDE), 2)
     scale = float(detail.std())
-    return bits, (np.round(np.clip(detail/scale, -3, 3)*40) if scale > 1e-6 else np.zeros_like(detail)).astype(np.int8).ravel()
+    signature = np.zeros_like(detail)
+    if scale > 1e-6:
+        signature = np.round(np.clip(detail/scale, -3, 3)*40)
+    return bits, signature.astype(np.int8).ravel()
+
+# %% ../../nbs/core/data/audit.ipynb #a72f163f
+def _stamps(m: Manifest, rows) -> list[str]:
+    "A key of each file by name, size and time; empty where there is no file."
+    paths, keys = m.paths, []
+    for r in rows:
+        try:
+            found = os.stat(paths[r])
+            keys.append(fingerprint(str(m.table.path.iloc[r]), found.st_size, found.st_mtime_ns))
+        except OSError: keys.append("")
+    return keys
 
 
-def image_hashes(m: Manifest, rows=None, workers: int|None = None) -> tuple[np.ndarray, np.ndarray]: # (n, 2) uint64, (n, 2304) int8
-    "Hash and signature of each image, kept in the cache by the file's name, size and time; 0 for a file that cannot be read."
+def _kept_hashes(store: Path) -> dict:
+    "Key -> (hash, signature) of a store; nothing if it is not there or damaged."
+    if not store.exists(): return {}
+    try:
+        with np.load(store, allow_pickle=False) as z:
+            return {k: (h, s) for k, h, s in zip(z["keys"].tolist(), z["hashes"], z["signatures"])}
+    except (OSError, ValueError, KeyError, EOFError): return {}
+
+
+def _keep_hashes(store: Path, known: dict) -> None:
+    hashes, signatures = zip(*known.values())
+    with atomic_path(store) as part, open(part, "wb") as f:
+        np.savez(f, keys=np.array(list(known)), hashes=np.stack(hashes), signatures=np.stack(signatures))
+
+
+def image_hashes(m: Manifest,              # its images are read
+                 rows=None,                # positions; None: all
+                 workers: int|None = None, # threads; None: up to 8
+                ) -> tuple[np.ndarray, np.ndarray]: # (n, 2) uint64, (n, 2304) int8
+    "Hash and signature of each image, kept by the file's name, size and time; 0 for a file that cannot be read."
     from concurrent.futures import ThreadPoolExecutor
-    from medbridge.basics import atomic_path, cache_dir, fingerprint
     from medbridge.data.radiograph import read_radiograph
     rows = np.arange(len(m)) if rows is None else np.asarray(rows)
-    paths, nothing = m.paths, (np.zeros(2, np.uint64), np.zeros(SIDE**2, np.int8))
-    def stamp(r):
-        try: s = os.stat(paths[r]); return fingerprint(str(m.table.path.iloc[r]), s.st_size, s.st_mtime_ns)
-        except OSError: return ""
-    keys = [stamp(r) for r in rows]
-    store = cache_dir("hashes")/f"{m.name}-{fingerprint(str(m.root), 'band 128')}.npz"
-    known = {}
-    if store.exists():
-        try:
-            with np.load(store, allow_pickle=False) as z: known = {k: (h, s) for k, h, s in zip(z["keys"].tolist(), z["hashes"], z["signatures"])}
-        except (OSError, ValueError, KeyError, EOFError): known = {}
+    paths = m.paths
+    nothing = (np.zeros(2, np.uint64), np.zeros(SIDE**2, np.int8))
+
     def one(r):
         try: return perceptual_hash(read_radiograph(paths[r]).pixels)
         except InputError: return nothing
-    todo = [(k, r) for k, r in zip(keys, rows) if k and k not in known]
-    if todo:
-        with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool: known |= dict(zip([k for k, _ in todo], progress(pool.map(one, [r for _, r in todo]), "hashing images", total=len(todo))))
-        with atomic_path(store) as part, open(part, "wb") as f: np.savez(f, keys=np.array(list(known)), hashes=np.stack([v[0] for v in known.values()]), signatures=np.stack([v[1] for v in known.values()]))
-    found = [known.get(k, nothing) for k in keys]
-    return np.array([f[0] for f in found], np.uint64).reshape(-1, 2), np.array([f[1] for f in found], np.int8).reshape(-1, SIDE**2)
 
-# %% ../../nbs/core/data/audit.ipynb #6ff462a9
+    keys = _stamps(m, rows)
+    store = cache_dir("hashes")/f"{m.name}-{fingerprint(str(m.root), 'band 128')}.npz"
+    known = _kept_hashes(store)
+    todo = {k: r for k, r in zip(keys, rows) if k and k not in known}
+    if todo:
+        with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
+            hashed = progress(pool.map(one, todo.values()), "hashing images", total=len(todo))
+            known |= dict(zip(todo, hashed))
+        _keep_hashes(store, known)
+    found = [known.get(k, nothing) for k in keys]
+    hashes = np.array([h for h, _ in found], np.uint64).reshape(-1, 2)
+    return hashes, np.array([s for _, s in found], np.int8).reshape(-1, SIDE**2)
+
+# %% ../../nbs/core/data/audit.ipynb #d4029fb2
 def _groups(n: int) -> list[tuple[int, int, int]]:
     "At least `n` groups of bits: (word, first bit, end)."
-    a, b = np.linspace(0, 64, (n + 1)//2 + 1).astype(int), np.linspace(0, 64, n - (n + 1)//2 + 1).astype(int)
+    a = np.linspace(0, 64, (n + 1)//2 + 1).astype(int)
+    b = np.linspace(0, 64, n - (n + 1)//2 + 1).astype(int)
     return [(w, int(x), int(y)) for w, edges in ((0, a), (1, b)) for x, y in zip(edges, edges[1:])]
 
 
-def _apart(x: np.ndarray, y: np.ndarray) -> np.ndarray: return np.bitwise_count(x ^ y).sum(-1, dtype=np.int16)
+def _apart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.bitwise_count(x ^ y).sum(-1, dtype=np.int16)
+
+
+def _within_runs(count: np.ndarray) -> np.ndarray:
+    "0, 1, ... within each run of `count` items."
+    return np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+
+
+def _bucket_pairs(part: np.ndarray):
+    "Blocks of pairs (i, j) of positions with the same value of `part`; bounded memory."
+    order = np.argsort(part, kind="stable")
+    ranked, here = part[order], np.arange(len(order))
+    end = np.searchsorted(ranked, ranked, side="right")
+    left = end - here - 1 # later members of the same bucket
+    for start in range(0, len(order), 50_000):
+        block = here[start:start + 50_000]
+        while len(block := block[left[block] > 0]):
+            count = np.minimum(left[block], max(1, 2_000_000//len(block)))
+            i = np.repeat(block, count)
+            within = _within_runs(count) + np.repeat(end[block] - 1 - block - left[block], count)
+            yield order[i], order[i + 1 + within]
+            left[block] -= count
+
+# %% ../../nbs/core/data/audit.ipynb #dee8279c
+def _between_sets(pairs, apart, real, first, inverse) -> np.ndarray:
+    "Pairs of all images behind the equal hashes of `pairs`, only those between sets."
+    pairs = pairs[apart[pairs[:, 0]] != apart[pairs[:, 1]]]
+    if not len(pairs): return pairs
+    members = pd.Series(real).groupby(first[inverse]).apply(list).to_dict() # first image of a hash -> all of them
+    every = set()
+    for i, j in pairs:
+        for x in members[i]:
+            every |= {(min(x, y), max(x, y)) for y in members[j]}
+    return np.array(sorted(every))
 
 
 def near_pairs(hashes: np.ndarray,  # (n, 2) uint64
@@ -81,71 +151,93 @@ def near_pairs(hashes: np.ndarray,  # (n, 2) uint64
               ) -> np.ndarray:      # (k, 2) positions, i < j
     "Pairs of images whose hashes are near; unread images (0) are in none."
     real = np.flatnonzero(hashes.any(1))
-    _, first, inverse = np.unique(np.column_stack([hashes[real], np.zeros(len(real), np.uint64) if apart is None else apart[real].astype(np.uint64)]), axis=0, return_index=True, return_inverse=True)
+    sets = np.zeros(len(real), np.uint64) if apart is None else apart[real].astype(np.uint64)
+    rows = np.column_stack([hashes[real], sets])
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     first, inverse = real[first], inverse.ravel()
-    same = np.flatnonzero(first[inverse] != real)
-    found = [np.column_stack([first[inverse[same]], real[same]])] if apart is None else []   # equal hashes: linked to their first
+    found = [np.zeros((0, 2), np.int64)]
+    if apart is None: # equal hashes: linked to their first
+        same = np.flatnonzero(first[inverse] != real)
+        found.append(np.column_stack([first[inverse[same]], real[same]]))
     h = hashes[first]
     for word, low, high in _groups(distance + 1):
         part = (h[:, word] >> np.uint64(low)) & np.uint64(2**(high - low) - 1)
-        order = np.argsort(part, kind="stable"); ranked = part[order]
-        end = np.searchsorted(ranked, ranked, side="right")
-        left = end - np.arange(len(order)) - 1                                                # later members of the same bucket
-        for start in range(0, len(order), 50_000):                                            # bounded memory
-            block = np.arange(start, min(start + 50_000, len(order)))
-            while True:
-                block = block[left[block] > 0]
-                if not len(block): break
-                step = int(left[block].max())
-                count = np.minimum(left[block], max(1, 2_000_000//len(block)))
-                i = np.repeat(block, count); j = i + 1 + (np.arange(len(i)) - np.repeat(np.cumsum(count) - count, count)) + np.repeat(end[block] - 1 - np.arange(len(order))[block] - left[block], count)
-                near = _apart(h[order[i]], h[order[j]]) <= distance
-                found.append(np.sort(np.column_stack([first[order[i[near]]], first[order[j[near]]]]), axis=1))
-                left[block] -= count
-    pairs = np.unique(np.concatenate(found), axis=0) if found else np.zeros((0, 2), np.int64)
-    if apart is None: return pairs
-    pairs = pairs[apart[pairs[:, 0]] != apart[pairs[:, 1]]]
-    if not len(pairs): return pairs
-    members = pd.Series(real).groupby(inverse).apply(list).to_dict()                          # all images behind an equal hash
-    at = {int(f): k for k, f in enumerate(first)}
-    return np.array(sorted({(min(x, y), max(x, y)) for i, j in pairs for x in members[at[int(i)]] for y in members[at[int(j)]]}))
+        for i, j in _bucket_pairs(part):
+            near = _apart(h[i], h[j]) <= distance
+            pairs = np.column_stack([first[i[near]], first[j[near]]])
+            found.append(np.sort(pairs, axis=1))
+    pairs = np.unique(np.concatenate(found), axis=0)
+    return pairs if apart is None else _between_sets(pairs, apart, real, first, inverse)
+
+# %% ../../nbs/core/data/audit.ipynb #13f99852
+def _normed(x: np.ndarray) -> np.ndarray:
+    "Rows of mean 0 and length 1."
+    x = x.astype(np.float32)
+    x -= x.mean(1, keepdims=True)
+    return x/np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6)
 
 
-def alike(signatures: np.ndarray, pairs: np.ndarray, least=0.965) -> np.ndarray: # (k', 2)
+def alike(signatures: np.ndarray, # (n, 2304) int8
+          pairs: np.ndarray,      # (k, 2) positions
+          least=0.965,            # correlation
+         ) -> np.ndarray:         # (k', 2)
     "Those pairs whose signatures correlate at least so much."
     if not len(pairs): return pairs
-    def norm(x): x = x.astype(np.float32); x -= x.mean(1, keepdims=True); return x/np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6)
-    keep = np.concatenate([(norm(signatures[p[:, 0]])*norm(signatures[p[:, 1]])).sum(1) for p in np.array_split(pairs, len(pairs)//20_000 + 1)]) >= least
+    blocks = np.array_split(pairs, len(pairs)//20_000 + 1) # bounded memory
+    correlation = [(_normed(signatures[p[:, 0]])*_normed(signatures[p[:, 1]])).sum(1) for p in blocks]
+    keep = np.concatenate(correlation) >= least
     flat = ~signatures.any(1)
-    return pairs[keep | (flat[pairs[:, 0]] & flat[pairs[:, 1]])]
+    return pairs[keep | flat[pairs].all(1)]
 
-# %% ../../nbs/core/data/audit.ipynb #41d61cab
+# %% ../../nbs/core/data/audit.ipynb #875cb3f0
 AGE_BANDS = (0, 18, 40, 60, 80, 200)
+
+
+def _by_split(m: Manifest) -> pd.Series:
+    "The split of each row; `no split` where it has none."
+    return m.table.split.astype(object).where(m.table.split.notna(), "no split")
 
 
 def demographics(m: Manifest) -> pd.DataFrame: # index (fact, value), columns: splits, rows in each
     "View, sex and age bands against split; what is unknown is counted."
-    t = m.table
-    split = t.split.astype(object).where(t.split.notna(), "no split")
-    bands = pd.cut(t.age, AGE_BANDS, right=False, labels=[f"{a}-{b - 1}" if b < 200 else f"{a}+" for a, b in zip(AGE_BANDS, AGE_BANDS[1:])]).astype(object)
-    facts = {"view": t["view"], "sex": t.sex, "age": bands}
-    return pd.concat({k: pd.crosstab(v.astype(object).where(v.notna(), "unknown"), split) for k, v in facts.items()}, names=["fact", "value"])
+    t, split = m.table, _by_split(m)
+    names = [f"{a}-{b - 1}" if b < 200 else f"{a}+" for a, b in zip(AGE_BANDS, AGE_BANDS[1:])]
+    bands = pd.cut(t.age, AGE_BANDS, right=False, labels=names).astype(object)
+    counts = {}
+    for fact, values in {"view": t["view"],
+                         "sex": t.sex, "age": bands}.items():
+        known = values.astype(object).where(values.notna(), "unknown")
+        counts[fact] = pd.crosstab(known, split)
+    return pd.concat(counts, names=["fact", "value"])
+
+
+def _share_positive(values: np.ndarray) -> float:
+    "Positives among the observed, NaN if there is none."
+    observed = np.isin(values, (0, 1)).sum()
+    return float((values == 1).sum()/observed) if observed else np.nan
 
 
 def prevalence(m: Manifest) -> pd.DataFrame: # index label, columns: splits; positives among observed
     "Share of positives among the observed, for each split."
-    y, split = m.table[m.labels].to_numpy(np.float32), m.table.split.astype(object).where(m.table.split.notna(), "no split").to_numpy()
-    return pd.DataFrame({s: [float((v == 1).sum()/max(1, np.isin(v, (0, 1)).sum())) if np.isin(v, (0, 1)).any() else np.nan for v in y[split == s].T] for s in sorted(set(split), key=str)}, index=pd.Index(m.labels, name="label"))
+    y = m.table[m.labels].to_numpy(np.float32)
+    split = _by_split(m).to_numpy()
+    shares = {s: list(map(_share_positive, y[split == s].T)) for s in sorted(set(split), key=str)}
+    return pd.DataFrame(shares, index=pd.Index(m.labels, name="label"))
 
 
 def _leaks(m: Manifest, pairs: np.ndarray) -> np.ndarray:
+    "Those pairs that lie in two splits."
     split = m.table.split.astype(object).where(m.table.split.notna(), "").to_numpy()
-    return pairs[(split[pairs[:, 0]] != split[pairs[:, 1]]) & (split[pairs[:, 0]] != "") & (split[pairs[:, 1]] != "")]
+    a = split[pairs[:, 0]]
+    b = split[pairs[:, 1]]
+    return pairs[(a != b) & (a != "") & (b != "")]
 
-
+# %% ../../nbs/core/data/audit.ipynb #efa2d797
 class Audit:
     "What `audit` found: `.table` (one row per check), `.pairs` (near-identical images), `.demographics`, `.prevalence`, `.problems`; `.figure()` draws it."
-    def __init__(self, manifest, table, pairs, problems): self.manifest, self.table, self.pairs, self.problems = manifest, table, pairs, problems; self.demographics, self.prevalence = demographics(manifest), prevalence(manifest)
+    def __init__(self, manifest, table, pairs, problems):
+        self.manifest, self.table, self.pairs, self.problems = manifest, table, pairs, problems
+        self.demographics, self.prevalence = demographics(manifest), prevalence(manifest)
 
     @property
     def clean(self) -> bool:
@@ -153,59 +245,103 @@ class Audit:
         return not self.table.loc[self.table["serious"], "count"].sum()
 
     def _repr_html_(self): return self.table.to_html(index=False)
-    def __repr__(self): return self.table.assign(meaning=self.table.meaning.where(self.table["count"] > 0, "").str.slice(0, 70)).to_string(index=False)
+    def __repr__(self):
+        return self.table.assign(meaning=self.table.meaning.where(self.table["count"] > 0, "").str.slice(0, 70)).to_string(index=False)
 
     def figure(self):
         "Prevalence for each split, and views, sexes and ages: a matplotlib figure."
         import matplotlib.pyplot as plt
         fig, axes = plt.subplots(1, 2, figsize=(9, max(2.4, .26*len(self.prevalence) + 1)), width_ratios=[3, 2], layout="constrained")
-        self.prevalence.iloc[::-1].plot.barh(ax=axes[0], width=.8, legend=True); axes[0].set(xlabel="share of positives among the observed", ylabel=""); axes[0].legend(frameon=False)
+        self.prevalence.iloc[::-1].plot.barh(ax=axes[0], width=.8, legend=True)
+        axes[0].set(xlabel="share of positives among the observed", ylabel="")
+        axes[0].legend(frameon=False)
         d = self.demographics.div(self.demographics.groupby(level=0).transform("sum"))
         d.index = [f"{k}: {v}" for k, v in d.index]
-        d.iloc[::-1].plot.barh(ax=axes[1], width=.8, legend=False); axes[1].set(xlabel="share of the split's images", ylabel="")
+        d.iloc[::-1].plot.barh(ax=axes[1], width=.8, legend=False)
+        axes[1].set(xlabel="share of the split's images", ylabel="")
         fig.suptitle(f"{self.manifest.name}: {len(self.manifest):,} images, {self.manifest.table.patient_id.nunique():,} patients", fontsize=10)
         return fig
 
+# %% ../../nbs/core/data/audit.ipynb #fa676a98
+def _count(problems: pd.DataFrame, words: str) -> int:
+    "Problems that say these words, a regular expression."
+    return int(problems.problem.str.contains(words, regex=True).sum()) if len(problems) else 0
 
+
+def _table_checks(m: Manifest, problems: pd.DataFrame) -> list[tuple]:
+    known = m.table[m.table.split.notna()]
+    splits = known.groupby("patient_id").split.nunique()
+    rows = [("patients in two splits", int((splits > 1).sum()), True, "the same person is trained and tested on")]
+    for check, words, meaning in (
+            ("paths listed twice", "listed twice", "keep one of the rows"),
+            ("image files missing", "image is missing", "fetch them, or `check(on_error='skip')`"),
+            ("image files empty", "file is empty", "fetch them again"),
+            ("label values other than 1, 0, -1, blank", "^The value", "recode them"),
+            ("rows without patient or with an unknown split", "patient_id is blank|split .* is not known", "fill them in")):
+        rows.append((check, _count(problems, words), True, meaning))
+    return rows
+
+
+def _picture_checks(m: Manifest, pairs: np.ndarray, hashes: np.ndarray, problems: pd.DataFrame) -> list[tuple]:
+    who, read = m.table.patient_id.to_numpy(), hashes.any(1)
+    same = who[pairs[:, 0]] == who[pairs[:, 1]] if len(pairs) else np.zeros(0, bool)
+    unread = int((~read).sum()) - _count(problems, "image is missing|file is empty")
+    return [("pictures compared", int(read.sum()), False, "by perceptual hash"),
+            ("pictures that cannot be read", unread, True, "`check(images=True)` says why"),
+            ("near-identical pictures in two splits", len(_leaks(m, pairs)), True, "a picture is trained and tested on"),
+            ("near-identical pictures of two patients", int((~same).sum()), False,
+             "one person under two numbers, or a picture copied"),
+            ("near-identical pictures of one patient", int(same.sum()), False, "the same exposure saved twice")]
+
+
+def _label_checks(m: Manifest) -> list[tuple]:
+    t, lacking = m.table, []
+    empty = [l for l in m.labels if not (t[l] == 1).any()]
+    for split in sorted(t.split.dropna().unique()):
+        inside = t[t.split == split]
+        lacking += [f"{l} in {split}" for l in m.labels if l not in empty and not (inside[l] == 1).any()]
+    where = ", ".join(lacking)[:160] if t.split.nunique() > 1 else ""
+    return [("labels without a positive", len(empty), False, ", ".join(empty)[:120]),
+            ("labels without a positive in a split", len(lacking), False, where)]
+
+# %% ../../nbs/core/data/audit.ipynb #4ec03783
 def audit(m: Manifest,
           images: bool|int = True, # compare pictures: all (True), none, or this many, evenly spread
           distance=10,             # see `near_pairs`
           workers: int|None = None,
          ) -> Audit:
-    "Leakage by patient and by picture, duplicates, missing files, faulty values, counts of labels, views, sexes and ages. Copies are found that were saved again, shrunk or re-windowed; of those that were cut by 1 % a side or turned most are not."
-    t, problems = m.table, m.problems(files=True)
-    def of(words): return int(problems.problem.str.contains(words, regex=True).sum()) if len(problems) else 0
-    split = t.split.nunique() > 1
-    crossing = t[t.split.notna()].groupby("patient_id").split.nunique()
-    rows = [("patients in two splits", int((crossing > 1).sum()), True, "the same person is trained and tested on"),
-            ("paths listed twice", of("listed twice"), True, "keep one of the rows"), ("image files missing", of("image is missing"), True, "fetch them, or `check(on_error='skip')`"), ("image files empty", of("file is empty"), True, "fetch them again"),
-            ("label values other than 1, 0, -1, blank", of("^The value"), True, "recode them"), ("rows without patient or with an unknown split", of("patient_id is blank|split .* is not known"), True, "fill them in")]
+    "Leaks by patient and by picture, missing files, faulty values, counts. Copies that were cut or turned are mostly missed."
+    problems = m.problems(files=True)
+    rows = _table_checks(m, problems)
     pairs = np.zeros((0, 2), int)
     if images is not False and m.root is not None:
-        where = np.arange(len(m)) if images is True else np.unique(np.linspace(0, len(m) - 1, min(int(images), len(m))).astype(int))
-        h, signatures = image_hashes(m, where, workers)
-        pairs = where[alike(signatures, near_pairs(h, distance))].reshape(-1, 2)
-        same = t.patient_id.to_numpy()[pairs[:, 0]] == t.patient_id.to_numpy()[pairs[:, 1]] if len(pairs) else np.zeros(0, bool)
-        leaks = _leaks(m, pairs)
-        rows += [("pictures compared", int(h.any(1).sum()), False, "by perceptual hash"), ("pictures that cannot be read", int((~h.any(1)).sum()) - of("image is missing|file is empty"), True, "`check(images=True)` says why"),
-                 ("near-identical pictures in two splits", len(leaks), True, "a picture is trained and tested on"), ("near-identical pictures of two patients", int((~same).sum()), False, "one person under two numbers, or a picture copied"),
-                 ("near-identical pictures of one patient", int(same.sum()), False, "the same exposure saved twice")]
-    empty = [l for l in m.labels if not (t[l] == 1).any()]
-    lacking = [f"{l} in {s}" for s in sorted(t.split.dropna().unique()) for l in m.labels if l not in empty and not ((t[l] == 1) & (t.split == s)).any()]
-    rows += [("labels without a positive", len(empty), False, ", ".join(empty)[:120]), ("labels without a positive in a split", len(lacking), False, ", ".join(lacking)[:160] if split else ""),
-             ("images without view", int(t["view"].isna().sum()), False, ""), ("images without sex", int(t.sex.isna().sum()), False, ""), ("images without age", int(t.age.isna().sum()), False, "")]
+        n = len(m)
+        where = np.arange(n) if images is True else np.unique(np.linspace(0, n - 1, min(int(images), n)).astype(int))
+        hashes, signatures = image_hashes(m, where, workers)
+        pairs = where[alike(signatures, near_pairs(hashes, distance))].reshape(-1, 2)
+        rows += _picture_checks(m, pairs, hashes, problems)
+    rows += _label_checks(m)
+    for fact in ("view", "sex", "age"):
+        rows.append((f"images without {fact}", int(m.table[fact].isna().sum()), False, ""))
     table = pd.DataFrame(rows, columns=["check", "count", "serious", "meaning"])
     return Audit(m, table, pairs, problems)
 
-# %% ../../nbs/core/data/audit.ipynb #9835c86b
-OVERLAPS = {frozenset(("nih", "rsna")): "all of RSNA's images were chosen from ChestX-ray14", frozenset(("rsna", "covidx")): "COVIDx took its negatives partly from RSNA",
-            frozenset(("nih", "covidx")): "through RSNA", frozenset(("chexpert", "chexpert-plus")): "the same images", frozenset(("padchest", "covidx")): "COVIDx uses BIMCV, of the same hospitals"}
+# %% ../../nbs/core/data/audit.ipynb #2585caef
+OVERLAPS = {frozenset(("nih", "rsna")): "all of RSNA's images were chosen from ChestX-ray14",
+            frozenset(("rsna", "covidx")): "COVIDx took its negatives partly from RSNA",
+            frozenset(("nih", "covidx")): "through RSNA", frozenset(("chexpert", "chexpert-plus")): "the same images",
+            frozenset(("padchest", "covidx")): "COVIDx uses BIMCV, of the same hospitals"}
 
 
 def overlap_table(names: Sequence[str] = ("nih", "mimic-cxr-jpg", "chexpert", "chexpert-plus", "rsna", "covidx", "odir", "vindr", "padchest")) -> pd.DataFrame: # train, test, shared, why
     "Every ordered pair of sites, the number of labels that both define, and whether they are known to share images."
     from medbridge.data.labels import shared
-    return pd.DataFrame([dict(train=a, test=b, labels=len(shared(a, b)), shares_images=frozenset((a, b)) in OVERLAPS, why=OVERLAPS.get(frozenset((a, b)), "")) for a in names for b in names if a != b])
+    rows = []
+    for a, b in itertools.product(names, names):
+        if a == b: continue
+        pair = frozenset((a, b))
+        rows.append(dict(train=a, test=b, labels=len(shared(a, b)), shares_images=pair in OVERLAPS, why=OVERLAPS.get(pair, "")))
+    return pd.DataFrame(rows)
 
 
 def image_identifiers(m: Manifest) -> list[set]:
@@ -216,7 +352,8 @@ def image_identifiers(m: Manifest) -> list[set]:
         raw = t["chexpert_image"] if "chexpert_image" in t else t.path
         return [{str(p).lower().rsplit(".", 1)[0]} for p in raw]
     nih = [str(v).rsplit(".", 1)[0].lower() if isinstance(v, str) else None for v in t["nih_image"]] if "nih_image" in t else [None]*len(t)
-    for s, v in zip(stems, nih): out.append({s} | ({v} if v else set()))
+    for s, v in zip(stems, nih):
+        out.append({s} | ({v} if v else set()))
     return out
 
 
@@ -228,10 +365,12 @@ def overlap(a: Manifest, b: Manifest,
     known: dict[str, list[int]] = {}
     for i, ids in enumerate(image_identifiers(a)):
         for x in ids:
-            if len(x) >= 8: known.setdefault(x, []).append(i)
+            if len(x) >= 8:
+                known.setdefault(x, []).append(i)
     rows = [(i, j, "identifier") for j, ids in enumerate(image_identifiers(b)) for x in ids for i in known.get(x, ())]
     if images:
-        done, n = {r[:2] for r in rows}, len(a)
+        done = {r[:2] for r in rows}
+        n = len(a)
         h, s = (np.concatenate(x) for x in zip(image_hashes(a), image_hashes(b)))
         rows += [(int(i), int(j) - n, "picture") for i, j in alike(s, near_pairs(h, distance, np.arange(len(h)) >= n)) if (int(i), int(j) - n) not in done]
     return pd.DataFrame(sorted(set(rows)), columns=["a", "b", "by"])
@@ -242,7 +381,13 @@ def without_overlap(test: Manifest, train: Manifest, images=True, distance=10) -
     found = overlap(train, test, images, distance)
     patients = set(test.table.patient_id.iloc[found.b])
     keep = ~test.table.patient_id.isin(patients).to_numpy()
-    if not keep.any(): raise InputError(f"All images of '{test.name}' are in '{train.name}'.", test.facts.get("source"), remedy="test on another data set.")
+    if not keep.any():
+        raise InputError(f"All images of '{test.name}' are in '{train.name}'.",
+                         test.facts.get("source"), remedy="test on another data set.")
     out = test.subset(keep)
-    out.facts["overlap"] = dict(train=train.name, images=int(found.b.nunique()), by_identifier=int(found[found.by == "identifier"].b.nunique()), patients=len(patients), removed=int((~keep).sum()), compared_pictures=bool(images))
+    out.facts["overlap"] = dict(train=train.name,
+                                images=int(found.b.nunique()),
+                                by_identifier=int(found[found.by == "identifier"].b.nunique()),
+                                patients=len(patients),
+                                removed=int((~keep).sum()), compared_pictures=bool(images))
     return out

@@ -15,46 +15,67 @@ import numpy as np
 
 from ..basics import InputError, did_you_mean
 
-# %% ../../nbs/core/data/labels.ipynb #243cee0e
+# %% ../../nbs/core/data/labels.ipynb #5e04507f
 NIH14 = ["Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax",
          "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural Thickening", "Hernia"]
 CHEXPERT14 = ["No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema",
-              "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Effusion", "Pleural Other", "Fracture", "Support Devices"]
+              "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Effusion", "Pleural Other",
+              "Fracture", "Support Devices"]
 CHEXPERT5 = ["Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion"]
 RSNA1 = ["Pneumonia"]
 COVIDX1 = ["COVID"]
 ODIR8 = ["Normal", "Diabetes", "Glaucoma", "Cataract", "Macular Degeneration", "Hypertension", "Myopia", "Other"]
 
-# %% ../../nbs/core/data/labels.ipynb #5dfae84b
-ALIGNMENT = """finding,nih,chexpert,rsna,covidx,vindr,padchest,odir,note
+# %% ../../nbs/core/data/labels.ipynb #9a3bed0a
+_SHARED_FINDINGS = """\
+finding,nih,chexpert,rsna,covidx,vindr,padchest,odir,note
 No Finding,,No Finding,,,No finding,normal,,NIH's 'No Finding' is the absence of its 14 findings and none of them
-Atelectasis,Atelectasis,Atelectasis,,,Atelectasis,atelectasis;laminar atelectasis;lobar atelectasis;segmental atelectasis;round atelectasis;total atelectasis;atelectasis basal,,PadChest separates the forms
-Cardiomegaly,Cardiomegaly,Cardiomegaly,,,Cardiomegaly,cardiomegaly,,judged by the report at NIH and CheXpert and by the image at VinDr
-Enlarged Cardiomediastinum,,Enlarged Cardiomediastinum,,,,mediastinal enlargement;superior mediastinal enlargement,,CheXpert includes vascular widening
-Effusion,Effusion,Pleural Effusion,,,Pleural effusion,pleural effusion;loculated pleural effusion;loculated fissural effusion;hydropneumothorax,,
-Infiltration,Infiltration,,,,Infiltration,infiltrates,,an old word for any ill-defined opacity; no counterpart at CheXpert
+Atelectasis,Atelectasis,Atelectasis,,,Atelectasis,atelectasis;laminar atelectasis;lobar atelectasis;\
+segmental atelectasis;round atelectasis;total atelectasis;atelectasis basal,,PadChest separates the forms
+Cardiomegaly,Cardiomegaly,Cardiomegaly,,,Cardiomegaly,cardiomegaly,,\
+judged by the report at NIH and CheXpert and by the image at VinDr
+Enlarged Cardiomediastinum,,Enlarged Cardiomediastinum,,,,mediastinal enlargement;superior mediastinal enlargement,,\
+CheXpert includes vascular widening
+Effusion,Effusion,Pleural Effusion,,,Pleural effusion,pleural effusion;loculated pleural effusion;\
+loculated fissural effusion;hydropneumothorax,,
+Infiltration,Infiltration,,,,Infiltration,infiltrates,,an old word for any ill-defined opacity;\
+ no counterpart at CheXpert
 Lung Opacity,,Lung Opacity,,,Lung Opacity,,,CheXpert: any opacity (umbrella); VinDr: opacity that fits no other label
 Mass,Mass,,,,,mass;pulmonary mass,,3 cm and larger
 Nodule,Nodule,,,,,nodule;multiple nodules,,below 3 cm
 Lung Lesion,,Lung Lesion,,,Nodule/Mass,nodule;multiple nodules;mass;pulmonary mass,,nodule or mass
-Pneumonia,Pneumonia,Pneumonia,Target,,Pneumonia,pneumonia;atypical pneumonia,,RSNA: an opacity that looks like pneumonia (image alone); others: a diagnosis in the report
-Pneumothorax,Pneumothorax,Pneumothorax,,,Pneumothorax,pneumothorax;hydropneumothorax,,NIH's positives often carry a chest drain
+Pneumonia,Pneumonia,Pneumonia,Target,,Pneumonia,pneumonia;atypical pneumonia,,\
+RSNA: an opacity that looks like pneumonia (image alone); others: a diagnosis in the report
+Pneumothorax,Pneumothorax,Pneumothorax,,,Pneumothorax,pneumothorax;hydropneumothorax,,\
+NIH's positives often carry a chest drain
 Consolidation,Consolidation,Consolidation,,,Consolidation,consolidation,,
 Edema,Edema,Edema,,,Edema,pulmonary edema,,
 Emphysema,Emphysema,,,,Emphysema,emphysema,,not subcutaneous emphysema
 Fibrosis,Fibrosis,,,,Pulmonary fibrosis,pulmonary fibrosis,,VinDr counts scars
-Pleural Thickening,Pleural_Thickening,,,,Pleural thickening,pleural thickening;apical pleural thickening;calcified pleural thickening,,CheXpert puts it into Pleural Other
+Pleural Thickening,Pleural_Thickening,,,,Pleural thickening,pleural thickening;apical pleural thickening;\
+calcified pleural thickening,,CheXpert puts it into Pleural Other
 Pleural Other,,Pleural Other,,,,,,
 Hernia,Hernia,,,,,hiatal hernia,,
-Fracture,,Fracture,,,Clavicle fracture;Rib fracture,fracture;rib fracture;callus rib fracture;clavicle fracture;humeral fracture;vertebral fracture,,
+Fracture,,Fracture,,,Clavicle fracture;Rib fracture,fracture;rib fracture;callus rib fracture;clavicle fracture;\
+humeral fracture;vertebral fracture,,
 Clavicle Fracture,,,,,Clavicle fracture,clavicle fracture,,
 Rib Fracture,,,,,Rib fracture,rib fracture;callus rib fracture,,
-Support Devices,,Support Devices,,,,NSG tube;endotracheal tube;tracheostomy tube;chest drain tube;pacemaker;single chamber device;dual chamber device;electrical device;catheter;central venous catheter;central venous catheter via jugular vein;central venous catheter via subclavian vein;central venous catheter via umbilical vein;reservoir central venous catheter;artificial heart valve;artificial mitral heart valve;artificial aortic heart valve,,CheXpert counts most hardware; sutures and prostheses of bone are left out here
+Support Devices,,Support Devices,,,,NSG tube;endotracheal tube;tracheostomy tube;chest drain tube;pacemaker;\
+single chamber device;dual chamber device;electrical device;catheter;central venous catheter;\
+central venous catheter via jugular vein;central venous catheter via subclavian vein;\
+central venous catheter via umbilical vein;reservoir central venous catheter;artificial heart valve;\
+artificial mitral heart valve;artificial aortic heart valve,,CheXpert counts most hardware;\
+ sutures and prostheses of bone are left out here
 COVID,,,,positive,,,,a test result and not a finding
+"""
+
+# %% ../../nbs/core/data/labels.ipynb #1e5679a2
+_OTHER_FINDINGS = """\
 Aortic Enlargement,,,,,Aortic enlargement,aortic button enlargement,,
 Calcification,,,,,Calcification,,,
 Enlarged PA,,,,,Enlarged PA,pulmonary artery enlargement,,
-ILD,,,,,ILD,interstitial pattern;reticular interstitial pattern;reticulonodular interstitial pattern,,PadChest names the pattern and not the disease
+ILD,,,,,ILD,interstitial pattern;reticular interstitial pattern;reticulonodular interstitial pattern,,\
+PadChest names the pattern and not the disease
 Lung Cavity,,,,,Lung cavity,cavitation,,
 Lung Cyst,,,,,Lung cyst,,,
 Mediastinal Shift,,,,,Mediastinal shift,mediastinal shift,,
@@ -63,13 +84,18 @@ COPD,,,,,COPD,COPD signs,,
 Lung Tumor,,,,,Lung tumor,,,
 Tuberculosis,,,,,Tuberculosis,tuberculosis,,active disease; sequelae are another PadChest label
 Other Disease,,,,,Other disease;Other diseases,,,
-Aortic Elongation,,,,,,aortic elongation;descendent aortic elongation;ascendent aortic elongation;supra aortic elongation,,
+Aortic Elongation,,,,,,aortic elongation;descendent aortic elongation;ascendent aortic elongation;\
+supra aortic elongation,,
 Scoliosis,,,,,,scoliosis,,
 Air Trapping,,,,,,air trapping;hyperinflated lung,,
 Bronchiectasis,,,,,,bronchiectasis,,
 Hemidiaphragm Elevation,,,,,,hemidiaphragm elevation,,
 Costophrenic Angle Blunting,,,,,,costophrenic angle blunting,,
 Granuloma,,,,,,granuloma;calcified granuloma,,
+"""
+
+# %% ../../nbs/core/data/labels.ipynb #0089693f
+_FUNDUS = """\
 Normal,,,,,,,N,fundus
 Diabetes,,,,,,,D,diabetic retinopathy
 Glaucoma,,,,,,,G,
@@ -79,95 +105,125 @@ Hypertension,,,,,,,H,hypertensive retinopathy
 Myopia,,,,,,,M,pathological
 Other,,,,,,,O,any other disease of the fundus
 """
-VOCABULARY_OF = {"nih": "nih", "mimic-cxr-jpg": "chexpert", "chexpert": "chexpert", "chexpert-plus": "chexpert", "rsna": "rsna", "covidx": "covidx", "vindr": "vindr", "padchest": "padchest", "odir": "odir",
-                 "phantom-nih": "nih", "phantom-mimic": "chexpert", "phantom-chexpert": "chexpert", "phantom-rsna": "rsna", "phantom-covidx": "covidx"}
+ALIGNMENT = _SHARED_FINDINGS + _OTHER_FINDINGS + _FUNDUS
+VOCABULARY_OF = {"nih": "nih", "mimic-cxr-jpg": "chexpert", "chexpert": "chexpert", "chexpert-plus": "chexpert",
+                 "rsna": "rsna", "covidx": "covidx", "vindr": "vindr", "padchest": "padchest", "odir": "odir",
+                 "phantom-nih": "nih", "phantom-mimic": "chexpert", "phantom-chexpert": "chexpert",
+                 "phantom-rsna": "rsna", "phantom-covidx": "covidx"}
 _ORDER = {"nih": NIH14, "chexpert": CHEXPERT14, "rsna": RSNA1, "covidx": COVIDX1, "odir": ODIR8}
 
-
-def alignment(path: str|Path|None = None, # a corrected copy; default: MEDBRIDGE_ALIGNMENT, else the table above
-             ): # DataFrame: index finding; columns nih, chexpert, rsna, covidx, vindr, padchest, odir, note
-    "Which name each vocabulary uses for a finding. Raises `InputError` for a copy that lost a column or names a finding twice."
-    path = path or os.environ.get("MEDBRIDGE_ALIGNMENT")
-    return _alignment(str(path) if path else None, Path(path).stat().st_mtime_ns if path and Path(path).is_file() else 0).copy()
+# %% ../../nbs/core/data/labels.ipynb #a3353e39
+def _corrected(path: str, usual):
+    "A corrected copy, once it has been checked."
+    import pandas as pd
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None, engine="python")
+    table = table.rename(columns=lambda c: str(c).strip().lower())
+    lost = [c for c in usual.columns if c not in table.columns and c != "note"]
+    if lost:
+        raise InputError(f"The alignment table lacks the column '{lost[0]}'.", path,
+                         remedy="start from `alignment().to_csv(path)`.")
+    twice = table.index[table.finding.duplicated()]
+    if len(twice):
+        raise InputError(f"The finding '{table.finding[twice[0]]}' has two rows.",
+                         path, int(twice[0]) + 1,
+                         "join them: several names of one site are separated by a semicolon.")
+    return table.set_index("finding")
 
 
 @lru_cache(maxsize=8)
 def _alignment(path: str|None, changed: int):
     import pandas as pd
-    if path and not Path(path).is_file(): raise InputError("The alignment table is missing.", path, remedy="correct MEDBRIDGE_ALIGNMENT, or unset it to use the one that comes with the package.")
+    if path and not Path(path).is_file():
+        raise InputError("The alignment table is missing.", path,
+                         remedy="correct MEDBRIDGE_ALIGNMENT, or unset it to use the one that comes with the package.")
     usual = pd.read_csv(io.StringIO(ALIGNMENT), dtype=str, keep_default_na=False)
-    if not path: return usual.set_index("finding")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None, engine="python")
-    table = table.rename(columns=lambda c: str(c).strip().lower())
-    lost = [c for c in usual.columns if c not in table.columns and c != "note"]
-    if lost: raise InputError(f"The alignment table lacks the column '{lost[0]}'.", path, remedy="start from `alignment().to_csv(path)`.")
-    twice = table.index[table.finding.duplicated()]
-    if len(twice): raise InputError(f"The finding '{table.finding[twice[0]]}' has two rows.", path, int(twice[0]) + 1, "join them: several names of one site are separated by a semicolon.")
-    return table.set_index("finding")
+    return _corrected(path, usual) if path else usual.set_index("finding")
 
+# %% ../../nbs/core/data/labels.ipynb #d538c9c1
+def alignment(path: str|Path|None = None, # a corrected copy; default: MEDBRIDGE_ALIGNMENT, else the table above
+             ): # DataFrame: index finding; columns nih, chexpert, rsna, covidx, vindr, padchest, odir, note
+    "Which name each vocabulary uses for a finding. Raises `InputError` for a copy that lost a column or has one twice."
+    path = path or os.environ.get("MEDBRIDGE_ALIGNMENT")
+    if not path: return _alignment(None, 0).copy()
+    changed = Path(path).stat().st_mtime_ns if Path(path).is_file() else 0 # a copy that was edited is read again
+    return _alignment(str(path), changed).copy()
 
+# %% ../../nbs/core/data/labels.ipynb #0804056b
 def _site_column(site: str) -> str:
     if site not in VOCABULARY_OF: raise did_you_mean(site, VOCABULARY_OF, "site")
     return VOCABULARY_OF[site]
 
 
+def _in_cell(cell: str) -> list[str]:
+    "The names in a cell of the table."
+    return [name.strip() for name in cell.split(";") if name.strip()]
+
+
 def names(site: str) -> dict[str, tuple[str, ...]]:
     "Canonical finding -> the names that the site uses for it; in the order of the site's vocabulary."
     column = _site_column(site)
-    found = {f: tuple(p.strip() for p in cell.split(";") if p.strip()) for f, cell in alignment()[column].items() if cell.strip()}
+    cells = alignment()[column]
+    found = {finding: tuple(_in_cell(cell)) for finding, cell in cells.items() if cell.strip()}
     order = [l for l in _ORDER.get(column, ()) if l in found]
-    return {f: found[f] for f in [*order, *(f for f in found if f not in order)]}
+    others = [f for f in found if f not in order]
+    return {f: found[f] for f in [*order, *others]}
 
 
 def vocabulary(site: str) -> list[str]:
     "Canonical findings that the site defines."
     return list(names(site))
 
-
+# %% ../../nbs/core/data/labels.ipynb #9ebca7fa
 def shared(a: str, b: str) -> list[str]:
-    "Canonical findings that both sites define, in the order of the first: the labels of a cross-domain pair. Empty if there is none."
+    "Canonical findings that both sites define, in the order of the first: the labels of a cross-domain pair."
     theirs = set(vocabulary(b))
     return [l for l in vocabulary(a) if l in theirs]
 
-
-def canonical(word: str) -> str:
-    "The canonical finding for a site's name, whatever its case, spaces or underscores. Raises `InputError` with the nearest name."
-    key = _key(word)
-    known = _synonyms()
-    if key not in known: raise did_you_mean(word, {*alignment().index}, "finding")
-    return known[key]
+# %% ../../nbs/core/data/labels.ipynb #41f5c602
+def _key(word: str) -> str:
+    return " ".join(str(word).replace("_", " ").lower().split())
 
 
-def _key(word: str) -> str: return " ".join(str(word).replace("_", " ").lower().split())
+_SPELLINGS = {"pleural effusions": "Effusion", "covid 19": "COVID", "covid-19": "COVID", "oedema": "Edema"}
 
 
 def _synonyms() -> dict[str, str]:
     "Lower-case name -> canonical finding; a canonical name means itself, a name of several findings the narrowest."
     table, known = alignment(), {}
     for column in ("padchest", "vindr", "chexpert", "nih"):
-        for f, cell in sorted(table[column].items(), key=lambda x: -x[1].count(";")):
-            for p in cell.split(";"):
-                if p.strip(): known[_key(p)] = f
-    return known | {"pleural effusions": "Effusion", "covid 19": "COVID", "covid-19": "COVID", "oedema": "Edema"} | {_key(f): f for f in table.index}
+        # the finding with the fewest names is the narrowest: it comes last, and stays
+        for finding, cell in sorted(table[column].items(), key=lambda row: -row[1].count(";")):
+            for name in _in_cell(cell): known[_key(name)] = finding
+    return known | _SPELLINGS | {_key(f): f for f in table.index}
 
-# %% ../../nbs/core/data/labels.ipynb #87cadefc
+
+def canonical(word: str) -> str:
+    "The canonical finding for a site's name, whatever its case or spaces. Raises `InputError` with the nearest."
+    key = _key(word)
+    known = _synonyms()
+    if key not in known: raise did_you_mean(word, {*alignment().index}, "finding")
+    return known[key]
+
+# %% ../../nbs/core/data/labels.ipynb #6dc12a58
 UNCERTAIN = ("zeros", "ones", "ignore")
 BLANK = ("zero", "ignore")
 
 
-def apply_policy(values,               # (...) label values: 1, 0, -1 (uncertain), NaN (blank: not mentioned)
+def apply_policy(values,               # (...) label values: 1, 0, -1 (uncertain), NaN (missing: not mentioned)
                  uncertain="ignore",   # what -1 becomes: zeros, ones, ignore (NaN)
                  blank="zero",         # what NaN becomes: zero, ignore (NaN)
-                ) -> np.ndarray:       # (...) float32 targets: 1, 0, NaN (not observed, masked in the loss and in metrics)
+                ) -> np.ndarray:       # (...) float32 targets: 1, 0, NaN (not observed: masked in loss and metrics)
     "Targets from label values under the two policies. Raises `InputError` for a value outside {1, 0, -1, NaN}."
     if uncertain not in UNCERTAIN: raise did_you_mean(str(uncertain), UNCERTAIN, "policy for uncertain labels")
     if blank not in BLANK: raise did_you_mean(str(blank), BLANK, "policy for blank labels")
     values = np.asarray(values, dtype=np.float32)
-    unknown = np.isnan(values)
-    if not (unknown | np.isin(values, (-1, 0, 1))).all():
-        wrong = values[~(unknown | np.isin(values, (-1, 0, 1)))].flat[0]
-        raise InputError(f"Label value {wrong:g} is not one of 1, 0, -1, blank.", remedy="recode the label columns; see `Manifest.check`.")
+    missing = np.isnan(values)
+    known = missing | np.isin(values, (-1, 0, 1))
+    if not known.all():
+        wrong = values[~known].flat[0]
+        raise InputError(f"Label value {wrong:g} is not one of 1, 0, -1, blank.",
+                         remedy="recode the label columns; see `Manifest.check`.")
     target = values.copy()
     target[values == -1] = {"zeros": 0., "ones": 1., "ignore": np.nan}[uncertain]
-    if blank == "zero": target[unknown] = 0.
+    if blank == "zero": target[missing] = 0.
     return target

@@ -21,12 +21,30 @@ from .labels import apply_policy
 COLUMNS = ["path", "patient_id", "study_id", "split", "view", "sex", "age"]
 SPLITS = ("train", "val", "test")
 
-# %% ../../nbs/core/data/manifest.ipynb #5c1d9851
+# %% ../../nbs/core/data/manifest.ipynb #3c20b2b4
 def _text(column: pd.Series) -> pd.Series:
     "Strings, with missing values left missing."
-    return column.where(column.isna(), column.astype(str)) if not pd.api.types.is_string_dtype(column) or column.dtype == object else column
+    strings = pd.api.types.is_string_dtype(column) and column.dtype != object
+    return column if strings else column.where(column.isna(), column.astype(str))
 
 
+def _in_order(table: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    "A table with all columns in their order: facts as text, the age and those labels that can be as numbers."
+    table = table.reset_index(drop=True).copy(deep=False)
+    for c in COLUMNS[:-1]:
+        if c in table: table[c] = _text(table[c])
+        else: table[c] = pd.Series(None, index=table.index, dtype=object)
+    if "age" in table:
+        table["age"] = pd.to_numeric(table["age"], errors="coerce")
+    else: table["age"] = np.nan
+    for label in labels:
+        numbers = pd.to_numeric(table[label], errors="coerce")
+        if numbers.notna().equals(table[label].notna()):
+            table[label] = pd.to_numeric(table[label]).astype(np.float32)
+    extra = [c for c in table.columns if c not in COLUMNS and c not in labels]
+    return table[[*COLUMNS, *labels, *extra]]
+
+# %% ../../nbs/core/data/manifest.ipynb #3931c7ef
 @dataclass
 class Manifest:
     "One data set: a row per image, with its labels."
@@ -35,22 +53,14 @@ class Manifest:
     name: str = "own"                 # name of the data set
     root: Path|None = None            # folder that `path` is relative to
     credentialed: bool = False        # True: access is by agreement; no image, identifier or date leaves the machine
-    facts: dict[str, Any] = field(default_factory=dict) # how it was made: source file, split rule, reader rule, skipped rows
+    facts: dict[str, Any] = field(default_factory=dict) # how it was made: source file, rules, skipped rows
     allow_images: bool = False        # True: you say that images and identifiers of credentialed data may be shown
 
     def __post_init__(self):
         self.labels = list(self.labels)
         self.root = None if self.root is None else Path(self.root)
-        missing = [c for c in ("path", "patient_id", *self.labels) if c not in self.table.columns]
-        if missing: raise InputError(f"The table lacks the column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}; it has {', '.join(map(repr, self.table.columns[:30]))}.",
-                                     self.facts.get("source"), remedy="rename the column, or pass `columns={'theirs': 'ours'}` to `from_csv`.")
-        table = self.table.reset_index(drop=True).copy(deep=False)
-        for c in COLUMNS[:-1]: table[c] = _text(table[c]) if c in table else pd.Series(None, index=table.index, dtype=object)
-        table["age"] = pd.to_numeric(table["age"], errors="coerce") if "age" in table else np.nan
-        for l in self.labels:
-            if pd.api.types.is_numeric_dtype(table[l]) or pd.to_numeric(table[l], errors="coerce").notna().equals(table[l].notna()): table[l] = pd.to_numeric(table[l]).astype(np.float32)
-        extra = [c for c in table.columns if c not in COLUMNS and c not in self.labels]
-        self.table = table[[*COLUMNS, *self.labels, *extra]]
+        _require_columns(self)
+        self.table = _in_order(self.table, self.labels)
 
     if TYPE_CHECKING:   # for type checkers only: further methods are added below, each beside its explanation
         def subset(self, index) -> "Manifest": ...
@@ -91,65 +101,93 @@ class Manifest:
 
     @property
     def stand_in(self) -> bool:
-        "Whether the images are simulated: rendered phantoms, or an example in a published layout; no result on them is clinical."
+        "Whether the images are simulated: rendered phantoms, or an example in a published layout."
         return bool(self.facts.get("stand_in"))
 
     def __repr__(self):
-        t = self.table
-        return f"Manifest({self.name!r}, {len(t):,} images, {t.patient_id.nunique():,} patients, {len(self.labels)} labels)"
+        patients = self.table.patient_id.nunique()
+        return f"Manifest({self.name!r}, {len(self):,} images, {patients:,} patients, {len(self.labels)} labels)"
 
-# %% ../../nbs/core/data/manifest.ipynb #a20ebc55
+
+def _require_columns(self: Manifest) -> None:
+    missing = [repr(c) for c in ("path", "patient_id", *self.labels) if c not in self.table.columns]
+    if not missing: return
+    plural = "s" if len(missing) > 1 else ""
+    there = ", ".join(map(repr, self.table.columns[:30]))
+    raise InputError(f"The table lacks the column{plural} {', '.join(missing)}; it has {there}.",
+                     self.facts.get("source"),
+                     remedy="rename the column, or pass `columns={'theirs': 'ours'}` to `from_csv`.")
+
+# %% ../../nbs/core/data/manifest.ipynb #b0656855
 def _subset(self: Manifest, index) -> Manifest:
     "Rows by positions or by a boolean mask."
     index = np.asarray(index)
     if index.dtype == bool: index = np.flatnonzero(index)
-    return replace(self, table=self.table.iloc[index.astype(np.int64)], facts=dict(self.facts))
+    rows = self.table.iloc[index.astype(np.int64)]
+    return replace(self, table=rows, facts=dict(self.facts))
 
 
 def _split(self: Manifest, name: str) -> Manifest:
     "Rows of one split: train, val, test."
     known = [s for s in pd.unique(self.table.split) if isinstance(s, str)]
-    if name not in known:
-        if not known: raise InputError(f"Data set '{self.name}' has no splits.", remedy="add a column `split` with train, val and test, all images of a patient in one of them.")
-        raise did_you_mean(name, known, "split")
+    if not known:
+        raise InputError(f"Data set '{self.name}' has no splits.",
+                         remedy="add a column `split` with train, val and test, "
+                                "all images of a patient in one of them.")
+    if name not in known: raise did_you_mean(name, known, "split")
     return self.subset((self.table.split == name).to_numpy())
 
 
-def _targets(self: Manifest, uncertain="ignore", blank="zero") -> np.ndarray:
-    "(n, Y) float32 targets 1, 0, NaN (not observed), by the policies of `apply_policy`."
-    return apply_policy(_label_values(self), uncertain, blank)
+Manifest.subset, Manifest.split = _subset, _split
 
-
+# %% ../../nbs/core/data/manifest.ipynb #241ecf60
 def _label_values(self: Manifest) -> np.ndarray:
     "(n, Y) float32 values as they are: 1, 0, -1, NaN."
-    wrong = [l for l in self.labels if not pd.api.types.is_numeric_dtype(self.table[l])]
-    if wrong: raise InputError(f"The label column '{wrong[0]}' holds values that are not numbers.", self.facts.get("source"), remedy="`Manifest.check` lists the rows.")
+    is_numeric = pd.api.types.is_numeric_dtype
+    wrong = [l for l in self.labels if not is_numeric(self.table[l])]
+    if wrong:
+        raise InputError(f"The label column '{wrong[0]}' holds values that are not numbers.",
+                         self.facts.get("source"),
+                         remedy="`Manifest.check` lists the rows.")
     return self.table[self.labels].to_numpy(np.float32)
+
+
+def _targets(self: Manifest,
+             uncertain="ignore", # what -1 becomes: zeros, ones, ignore
+             blank="zero",       # what a missing label becomes: zero, ignore
+            ) -> np.ndarray:     # (n, Y) float32
+    "Targets 1, 0, NaN (not observed), by the policies of `apply_policy`."
+    return apply_policy(_label_values(self), uncertain, blank)
 
 
 def _with_labels(self: Manifest, labels: list[str]) -> Manifest:
     "The same rows with a subset of the labels, in the order given."
     for l in labels:
         if l not in self.labels: raise did_you_mean(l, self.labels, "label")
-    return replace(self, labels=list(labels), table=self.table.drop(columns=[l for l in self.labels if l not in labels]), facts=dict(self.facts))
+    others = [l for l in self.labels if l not in labels]
+    table = self.table.drop(columns=others)
+    return replace(self, labels=list(labels), table=table, facts=dict(self.facts))
 
 
-Manifest.subset, Manifest.split, Manifest.targets, Manifest.with_labels = _subset, _split, _targets, _with_labels
+Manifest.targets, Manifest.with_labels = _targets, _with_labels
 
-# %% ../../nbs/core/data/manifest.ipynb #2e67d9ce
+# %% ../../nbs/core/data/manifest.ipynb #b6571761
 def _fingerprint(self: Manifest) -> str:
     "Hash of the rows and label names (not of the folder, so that a moved data set keeps it)."
     text = self.table[COLUMNS[:-1]].astype(object)
     text = text.where(text.notna(), "").astype(str)
     rows = pd.util.hash_pandas_object(text, index=False, categorize=True).to_numpy()
-    numbers = np.column_stack([self.table.age.to_numpy(np.float32), _label_values(self)])
-    return fingerprint(self.labels, rows, np.where(np.isnan(numbers), np.float32(-9), numbers))
+    age = self.table.age.to_numpy(np.float32)
+    numbers = np.column_stack([age, _label_values(self)])
+    known = np.where(np.isnan(numbers), np.float32(-9), numbers)
+    return fingerprint(self.labels, rows, known)
 
 
 Manifest.fingerprint = property(_fingerprint) # type: ignore[assignment]  # mypy knows no property that is added later
 
-# %% ../../nbs/core/data/manifest.ipynb #78d6c341
-def _duplicate_paths(t: pd.DataFrame) -> np.ndarray: return np.flatnonzero(t.path.duplicated() & t.path.notna())
+# %% ../../nbs/core/data/manifest.ipynb #1a7e7398
+def _duplicate_paths(t: pd.DataFrame) -> np.ndarray:
+    return np.flatnonzero(t.path.duplicated() & t.path.notna())
 
 
 def _two_splits(t: pd.DataFrame) -> np.ndarray:
@@ -160,83 +198,135 @@ def _two_splits(t: pd.DataFrame) -> np.ndarray:
 
 
 def _bad_labels(t: pd.DataFrame, labels: list[str]) -> dict[str, np.ndarray]:
+    "Rows of each label whose value is not 1, 0, -1 or missing; only of labels that have such."
     rows = {}
-    for l in labels:
-        values = pd.to_numeric(t[l], errors="coerce")
-        wrong = (values.notna() & ~values.isin([1, 0, -1])) | (values.isna() & t[l].notna())
-        if wrong.any(): rows[l] = np.flatnonzero(wrong)
+    for label in labels:
+        values = pd.to_numeric(t[label], errors="coerce")
+        other = ~values.isin([1, 0, -1])
+        no_number = values.isna() & t[label].notna()
+        wrong = (values.notna() & other) | no_number
+        if wrong.any(): rows[label] = np.flatnonzero(wrong)
     return rows
 
+# %% ../../nbs/core/data/manifest.ipynb #41558f08
+def _plain(value):
+    return f"{value:g}" if isinstance(value, (float, np.floating)) else value
 
-def _plain(value): return f"{value:g}" if isinstance(value, (float, np.floating)) else value
+
+def _file_size(path: Path) -> int:
+    try: return os.stat(path).st_size
+    except OSError: return -1
 
 
 def _file_sizes(paths: list[Path]) -> np.ndarray:
     "(n,) bytes, -1 for what is not there."
-    def size(path):
-        try: return os.stat(path).st_size
-        except OSError: return -1
-    return np.fromiter((size(p) for p in paths), np.int64, len(paths))
+    return np.fromiter(map(_file_size, paths), np.int64, len(paths))
 
-# %% ../../nbs/core/data/manifest.ipynb #900419dc
+# %% ../../nbs/core/data/manifest.ipynb #a8724a3c
+class _Report:
+    "Problems of a manifest, one at a time."
+    def __init__(self, m: Manifest):
+        self.private, self.source = m.private, m.facts.get("source")
+        self.lines = np.arange(1, len(m) + 1)
+        if "source_row" in m.table: self.lines = m.table["source_row"].to_numpy()
+        self.found: list[dict] = []
+
+    def add(self, row, problem: str, remedy: str, file=None) -> None:
+        named = self.source if file is None or self.private else file
+        line = int(self.lines[row])
+        self.found.append(dict(problem=problem, file=named, row=line, position=int(row), remedy=remedy))
+
+    def show(self, value) -> str:
+        "A value as the report may name it."
+        return "hidden" if self.private else repr(value)
+
+    def table(self) -> pd.DataFrame:
+        return pd.DataFrame(self.found, columns=["problem", "file", "row", "position", "remedy"])
+
+# %% ../../nbs/core/data/manifest.ipynb #5fc70217
+def _first_lines(t: pd.DataFrame, lines: np.ndarray) -> dict:
+    "Path -> row of the table in which it is named first."
+    first = ~t.path.duplicated().to_numpy()
+    return dict(zip(t.path[first], lines[first]))
+
+
+def _path_problems(report: _Report, t: pd.DataFrame) -> None:
+    for r in np.flatnonzero(t.path.isna()):
+        report.add(r, "The path is blank.", "fill it in, or drop the row.")
+    twice = _duplicate_paths(t)
+    first = _first_lines(t, report.lines) if len(twice) else {}
+    for r in twice:
+        shown = report.show(t.path[r])
+        line = first[t.path[r]]
+        report.add(r, f"The path {shown} is listed twice (first in row {line}).", "keep one of the rows.")
+
+
+def _patient_problems(report: _Report, t: pd.DataFrame) -> None:
+    for r in np.flatnonzero(t.patient_id.isna()):
+        report.add(r, "The patient_id is blank.", "give every image a patient, so that no patient lands in two splits; "
+                                                  "if there is one image per patient use the file name.")
+    unknown = t.split.notna() & ~t.split.isin(SPLITS)
+    for r in np.flatnonzero(unknown):
+        report.add(r, f"The split {t.split[r]!r} is not known.", f"use {', '.join(SPLITS)}, or leave it blank.")
+    for r in _two_splits(t):
+        who = report.show(t.patient_id[r])
+        here = t.split[r]
+        report.add(r, f"The patient {who} is in two splits (here '{here}').",
+                   "put all images of a patient into one split.")
+
+
+def _label_problems(report: _Report, t: pd.DataFrame, labels: list[str]) -> None:
+    for label, rows in _bad_labels(t, labels).items():
+        for r in rows:
+            value = _plain(t[label][r])
+            report.add(r, f"The value {value!r} of label '{label}' is not one of 1, 0, -1, blank.",
+                       "recode it: 1 present, 0 absent, -1 uncertain, blank not mentioned.")
+
+# %% ../../nbs/core/data/manifest.ipynb #11087437
+def _decode_problems(self: Manifest, report: _Report, images: bool|int, sizes: np.ndarray) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+    from medbridge.data.radiograph import read_radiograph
+    rows, paths = np.flatnonzero(sizes > 0), self.paths
+    if images is not True and len(rows):
+        n = len(rows)
+        spread = np.linspace(0, n - 1, min(int(images), n))
+        rows = rows[np.unique(spread.astype(int))]
+
+    def trial(r):
+        try: read_radiograph(paths[r])
+        except InputError as error:
+            if not self.private: return error.problem, error.remedy
+            return error.problem.replace(Path(paths[r]).name, "the file"), error.remedy
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for r, failed in zip(rows, pool.map(trial, rows)):
+            if failed is None: continue
+            problem, remedy = failed
+            report.add(r, problem, remedy, paths[r])
+
+
+def _file_problems(self: Manifest, report: _Report, images: bool|int) -> None:
+    paths, named = self.paths, self.table.path.notna()
+    sizes = _file_sizes(paths)
+    fetch = f"fetch it, or correct the path or the root folder ({self.root})."
+    for r in np.flatnonzero((sizes < 0) & named):
+        report.add(r, "The image is missing.", fetch, paths[r])
+    for r in np.flatnonzero((sizes == 0) & named):
+        report.add(r, "The image file is empty.", "fetch it again.", paths[r])
+    if images is not False: _decode_problems(self, report, images, sizes)
+
+# %% ../../nbs/core/data/manifest.ipynb #a22cfaba
 def _problems(self: Manifest,
               files=True, # look whether each image is there and not empty
               images: bool|int = False, # decode images too: all (True), or this many, evenly spread
              ) -> pd.DataFrame:
     "One row per problem: problem, file, row (1 = first), position (0 = first), remedy."
-    t, source, found = self.table, self.facts.get("source"), []
-    lines = t["source_row"].to_numpy() if "source_row" in t else np.arange(1, len(t) + 1)
-    def add(rows, problem, remedy, file=None):
-        for r in rows: found.append(dict(problem=problem(r), file=file(r) if file and not self.private else source, row=int(lines[r]), position=int(r), remedy=remedy(r) if callable(remedy) else remedy))
-    def show(value): return "hidden" if self.private else repr(value)
-    add(np.flatnonzero(t.path.isna()), lambda r: "The path is blank.", "fill it in, or drop the row.")
-    first_row = t.drop_duplicates("path").set_index("path")
-    where = pd.Series(lines, index=t.index)[first_row.index.map(pd.Series(t.index, index=t.path).groupby(level=0).first())] if t.path.duplicated().any() else None
-    if where is not None: where.index = first_row.index
-    def first(path): return "" if where is None else where[path]
-    add(_duplicate_paths(t), lambda r: f"The path {show(t.path[r])} is listed twice (first in row {first(t.path[r])}).", "keep one of the rows.")
-    add(np.flatnonzero(t.patient_id.isna()), lambda r: "The patient_id is blank.", "give every image a patient, so that no patient lands in two splits; if there is one image per patient use the file name.")
-    add(np.flatnonzero(t.split.notna() & ~t.split.isin(SPLITS)), lambda r: f"The split {t.split[r]!r} is not known.", f"use {', '.join(SPLITS)}, or leave it blank.")
-    add(_two_splits(t), lambda r: f"The patient {show(t.patient_id[r])} is in two splits (here '{t.split[r]}').", "put all images of a patient into one split.")
-    for l, rows in _bad_labels(t, self.labels).items():
-        add(rows, lambda r: f"The value {_plain(t[l][r])!r} of label '{l}' is not one of 1, 0, -1, blank.", "recode it: 1 present, 0 absent, -1 uncertain, blank not mentioned.")
-    if files and len(t):
-        sizes, paths = _file_sizes(self.paths), self.paths
-        fetch = f"fetch it, or correct the path or the root folder ({self.root})." # of private data the table's row is named, not the file: its name holds identifiers
-        add(np.flatnonzero((sizes < 0) & t.path.notna()), lambda r: "The image is missing.", fetch, lambda r: paths[r])
-        add(np.flatnonzero((sizes == 0) & t.path.notna()), lambda r: "The image file is empty.", "fetch it again.", lambda r: paths[r])
-        if images is not False: _decode_problems(self, images, sizes, add)
-    return pd.DataFrame(found, columns=["problem", "file", "row", "position", "remedy"])
-
-
-def _decode_problems(self: Manifest, images, sizes, add) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-    from medbridge.data.radiograph import read_radiograph
-    rows = np.flatnonzero(sizes > 0)
-    if images is not True: rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(int(images), len(rows))).astype(int))] if len(rows) else rows
-    paths = self.paths
-    def trial(r):
-        try: read_radiograph(paths[r]); return None
-        except InputError as error: return error.problem.replace(Path(paths[r]).name, "the file") if self.private else error.problem, error.remedy
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for r, error in zip(rows, pool.map(trial, rows)):
-            if error is not None: add([r], lambda r: error[0], error[1], lambda r: paths[r])
-
-
-def _check(self: Manifest,
-           files=True,           # look whether each image is there and not empty
-           images: bool|int = False, # decode images too: all (True), or this many
-           on_error="raise",     # "raise" one error that lists everything, or "skip" the rows and record them in `facts["skipped"]`
-          ) -> Manifest:
-    "This manifest, or without its faulty rows. Raises `InputError` (with `.report`, a table) when a row is faulty."
-    if on_error not in ("raise", "skip"): raise did_you_mean(str(on_error), ("raise", "skip"), "on_error")
-    if not len(self): raise InputError(f"Data set '{self.name}' has no rows.", self.facts.get("source"), remedy="check the table and the filters applied to it.")
-    found = self.problems(files, images)
-    if not len(found): return self
-    if on_error == "raise": raise report_error(found, self.name)
-    kept = self.subset(np.setdiff1d(np.arange(len(self)), found.position))
-    kept.facts["skipped"] = [*self.facts.get("skipped", []), *found.drop(columns="position").astype({"file": str}).to_dict("records")]
-    return kept
+    report = _Report(self)
+    _path_problems(report, self.table)
+    _patient_problems(report, self.table)
+    _label_problems(report, self.table, self.labels)
+    if files and len(self): _file_problems(self, report, images)
+    return report.table()
 
 
 def report_error(found: pd.DataFrame, # problem, file, row, remedy
@@ -244,48 +334,96 @@ def report_error(found: pd.DataFrame, # problem, file, row, remedy
                  most=20,             # problems to list in the message
                 ) -> InputError:
     "One error for a whole report: the first problem's file, row and remedy, then the others."
-    first = found.iloc[0]
-    more = [f"\n  row {p.row}: {p.problem} [file {p.file}] Remedy: {p.remedy}" for p in found.iloc[1:most].itertuples()]
-    rest = f"\n  and {len(found) - most:,} more" if len(found) > most else ""
-    remedy = f"{first.remedy}" + (f"\n{len(found):,} problems in '{name}' (`on_error=\"skip\"` leaves these rows out and records them):" + "".join(more) + rest if len(found) > 1 else "")
-    error = InputError(first.problem, first.file, int(first.row), remedy)
+    first, count = found.iloc[0], len(found)
+    lines = [f"{first.remedy}"]
+    if count > 1:
+        skip = "(`on_error=\"skip\"` leaves these rows out and records them):"
+        lines.append(f"{count:,} problems in '{name}' {skip}")
+        for p in found.iloc[1:most].itertuples():
+            where = f"[file {p.file}]"
+            lines.append(f"  row {p.row}: {p.problem} {where} Remedy: {p.remedy}")
+    if count > most:
+        lines.append(f"  and {count - most:,} more")
+    error = InputError(first.problem, first.file, int(first.row), "\n".join(lines))
     error.report = found
     return error
 
 
-Manifest.problems, Manifest.check = _problems, _check
+Manifest.problems = _problems
 
-# %% ../../nbs/core/data/manifest.ipynb #632458f1
+# %% ../../nbs/core/data/manifest.ipynb #a6013d51
+def _check(self: Manifest,
+           files=True,           # look whether each image is there and not empty
+           images: bool|int = False, # decode images too: all (True), or this many
+           on_error="raise",     # "raise" one error that lists all, or "skip" rows and record them in facts["skipped"]
+          ) -> Manifest:
+    "This manifest, or without its faulty rows. Raises `InputError` (with `.report`, a table) when a row is faulty."
+    if on_error not in ("raise", "skip"):
+        raise did_you_mean(str(on_error), ("raise", "skip"), "on_error")
+    if not len(self):
+        raise InputError(f"Data set '{self.name}' has no rows.", self.facts.get("source"),
+                         remedy="check the table and the filters applied to it.")
+    found = self.problems(files, images)
+    if not len(found): return self
+    if on_error == "raise": raise report_error(found, self.name)
+    positions = np.arange(len(self))
+    kept = self.subset(np.setdiff1d(positions, found.position))
+    skipped = found.drop(columns="position").astype({"file": str}).to_dict("records")
+    kept.facts["skipped"] = [*self.facts.get("skipped", []), *skipped]
+    return kept
+
+
+Manifest.check = _check
+
+# %% ../../nbs/core/data/manifest.ipynb #f536120b
 def _summary(self: Manifest) -> pd.DataFrame:
     "Per label: positives, negatives, uncertain, blank, prevalence among the observed."
     y = _label_values(self)
-    counts = pd.DataFrame({k: (y == v).sum(0) for k, v in (("positive", 1), ("negative", 0), ("uncertain", -1))}, index=pd.Index(self.labels, name="label"))
+    values = dict(positive=1, negative=0, uncertain=-1)
+    counted = {name: (y == value).sum(0) for name, value in values.items()}
+    counts = pd.DataFrame(counted, index=pd.Index(self.labels, name="label"))
     counts["blank"] = np.isnan(y).sum(0)
-    counts["prevalence"] = counts.positive/(counts.positive + counts.negative).replace(0, np.nan)
+    observed = counts.positive + counts.negative
+    counts["prevalence"] = counts.positive/observed.replace(0, np.nan)
     return counts
 
 
 def _repr_html_(self: Manifest) -> str:
-    splits = ", ".join(f"{s} {n:,}" for s, n in self.table.split.value_counts().items()) or "no splits"
+    sizes = self.table.split.value_counts()
+    splits = ", ".join(f"{s} {n:,}" for s, n in sizes.items()) or "no splits"
+    patients = self.table.patient_id.nunique()
+    count = f"{len(self):,} images, {patients:,} patients ({splits})"
     rows = "" if self.private else self.table.head(3).to_html(index=False, max_cols=14)
-    return f"<p><b>{self.name}</b>: {len(self):,} images, {self.table.patient_id.nunique():,} patients ({splits})</p>{rows}{self.summary().round(3).to_html()}"
+    labels = self.summary().round(3).to_html()
+    return f"<p><b>{self.name}</b>: {count}</p>{rows}{labels}"
 
 
+Manifest.summary, Manifest._repr_html_ = _summary, _repr_html_
+
+# %% ../../nbs/core/data/manifest.ipynb #afa46e88
 def _image_keys(self: Manifest, index=None) -> list[str]:
-    "Content hash of each image file (or of those at `index`): 16 hexadecimal digits. Raises `InputError` for a missing file."
+    "Hash of each image file (or of those at `index`): 16 hexadecimal digits. Raises `InputError` for a missing file."
     import hashlib
     from concurrent.futures import ThreadPoolExecutor
-    paths = self.paths if index is None else [self.paths[i] for i in np.atleast_1d(index)]
+    paths = self.paths
+    if index is not None:
+        paths = [paths[i] for i in np.atleast_1d(index)]
+
     def key(path):
         try:
-            with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()[:16]
-        except OSError: raise InputError("The image is missing.", self.root if self.private else path, remedy="fetch it, or correct the root folder; `check` lists the rows.") from None
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool: return list(pool.map(key, paths))
+            with open(path, "rb") as f:
+                return hashlib.file_digest(f, "sha256").hexdigest()[:16]
+        except OSError:
+            raise InputError("The image is missing.", self.root if self.private else path,
+                             remedy="fetch it, or correct the root folder; `check` lists the rows.") from None
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(key, paths))
 
 
-Manifest.summary, Manifest._repr_html_, Manifest.image_keys = _summary, _repr_html_, _image_keys
+Manifest.image_keys = _image_keys
 
-# %% ../../nbs/core/data/manifest.ipynb #aa808eb5
+# %% ../../nbs/core/data/manifest.ipynb #2cc094d6
 def _salt() -> bytes:
     "32 random bytes of this user, made once; readable by the user alone."
     import secrets
@@ -293,10 +431,13 @@ def _salt() -> bytes:
     path = cache_dir("private")/"salt"
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "wb") as f: f.write(secrets.token_bytes(32))
+        with os.fdopen(fd, "wb") as f:
+            f.write(secrets.token_bytes(32))
     except FileExistsError: pass
     salt = path.read_bytes()
-    if len(salt) < 32: raise InputError("The salt of the pseudonyms is damaged.", path, remedy="delete it; earlier pseudonyms can then no longer be joined with new ones.")
+    if len(salt) < 32:
+        raise InputError("The salt of the pseudonyms is damaged.", path,
+                         remedy="delete it; earlier pseudonyms can then no longer be joined with new ones.")
     return salt
 
 
@@ -307,9 +448,13 @@ def pseudonym(ids,           # (n,) identifiers
     import hashlib, hmac
     codes, unique = pd.factorize(np.asarray(ids, dtype=object), use_na_sentinel=False)
     salt = _salt()
-    return np.array([hmac.new(salt, f"{purpose}|{u}".encode(), hashlib.sha256).hexdigest()[:16] for u in unique], dtype=object)[codes]
 
+    def digest(identifier):
+        return hmac.new(salt, f"{purpose}|{identifier}".encode(), hashlib.sha256).hexdigest()[:16]
 
+    return np.array(list(map(digest, unique)), dtype=object)[codes]
+
+# %% ../../nbs/core/data/manifest.ipynb #52485df5
 def _public_patients(self: Manifest) -> np.ndarray:
     "(n,) patients as artefacts may name them: pseudonyms for private data, else the identifiers."
     return pseudonym(self.patients) if self.private else self.patients
@@ -322,33 +467,45 @@ def _public_images(self: Manifest) -> np.ndarray:
 
 def _public_facts(self: Manifest) -> dict:
     "Facts for artefacts: of private data without folders, and with the rows and not the files of what was skipped."
-    out = dict(self.facts, name=self.name, fingerprint=self.fingerprint, rows=len(self), credentialed=self.credentialed)
+    out = dict(self.facts, name=self.name,
+               fingerprint=self.fingerprint, rows=len(self), credentialed=self.credentialed)
     if not self.private: return out
     out["source"] = Path(str(out.get("source", ""))).name
-    if "skipped" in out: out["skipped"] = [dict(problem=s["problem"], row=s["row"]) for s in out["skipped"]]
+    if "skipped" in out:
+        out["skipped"] = [dict(problem=s["problem"], row=s["row"]) for s in out["skipped"]]
     return out
 
 
-Manifest.public_patients, Manifest.public_images = property(_public_patients), property(_public_images) # type: ignore[assignment]  # as above
+Manifest.public_patients = property(_public_patients) # type: ignore[assignment]  # as above
+Manifest.public_images = property(_public_images)     # type: ignore[assignment]
 Manifest.public_facts = _public_facts
 
-# %% ../../nbs/core/data/manifest.ipynb #b3971513
+# %% ../../nbs/core/data/manifest.ipynb #cf9539a9
 def _save(self: Manifest, path: str|Path) -> None:
     "Write table and facts to one Parquet file, atomically."
-    import json, pyarrow as pa, pyarrow.parquet as pq
+    import json
+    import pyarrow as pa
+    import pyarrow.parquet as pq
     from medbridge.basics import atomic_path
-    facts = dict(labels=self.labels, name=self.name, root=None if self.root is None else str(self.root), credentialed=self.credentialed, allow_images=self.allow_images, facts=self.facts)
+    root = None if self.root is None else str(self.root)
+    facts = dict(labels=self.labels,
+                 name=self.name, root=root, credentialed=self.credentialed,
+                 allow_images=self.allow_images, facts=self.facts)
     table = pa.Table.from_pandas(self.table, preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"medbridge": json.dumps(facts, default=str).encode()})
+    inside = json.dumps(facts, default=str).encode()
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"medbridge": inside})
     with atomic_path(path) as part: pq.write_table(table, part)
 
 
 def open_manifest(path: str|Path) -> Manifest:
     "Read what `Manifest.save` wrote."
-    import json, pyarrow.parquet as pq
+    import json
+    import pyarrow.parquet as pq
     try: table = pq.read_table(path)
-    except Exception as error: raise InputError("The manifest cannot be read.", path, remedy="make it again with `Manifest.save`.") from error
-    if b"medbridge" not in (table.schema.metadata or {}): raise InputError("The Parquet file is not a manifest.", path, remedy="make it with `Manifest.save`.")
+    except Exception as error:
+        raise InputError("The manifest cannot be read.", path, remedy="make it again with `Manifest.save`.") from error
+    if b"medbridge" not in (table.schema.metadata or {}):
+        raise InputError("The Parquet file is not a manifest.", path, remedy="make it with `Manifest.save`.")
     return Manifest(table.to_pandas(), **json.loads(table.schema.metadata[b"medbridge"]))
 
 

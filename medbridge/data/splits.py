@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['RULE', 'patient_split', 'split_hash', 'save_split', 'open_split', 'with_split', 'stratified', 'fractions']
 
-# %% ../../nbs/core/data/splits.ipynb #0a05585c
-import hashlib
+# %% ../../nbs/core/data/splits.ipynb #b7c08208
+import hashlib, warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,79 +16,103 @@ import pandas as pd
 from ..basics import InputError, atomic_path, cache_dir, fingerprint
 from .manifest import Manifest
 
-# %% ../../nbs/core/data/splits.ipynb #48e19588
+# %% ../../nbs/core/data/splits.ipynb #9d866e99
 def _patient_labels(m: Manifest, rows=None) -> tuple[np.ndarray, np.ndarray]:
     "(P,) sorted patients and (P, Y) uint8, 1 where an image of theirs is positive."
     rows = np.arange(len(m)) if rows is None else np.asarray(rows)
-    patients, at = np.unique(m.table.patient_id.to_numpy(str)[rows], return_inverse=True)
+    who = m.table.patient_id.to_numpy(str)
+    values = m.table[m.labels].to_numpy(np.float32)
+    patients, at = np.unique(who[rows], return_inverse=True)
     has = np.zeros((len(patients), len(m.labels)), np.uint8)
-    np.maximum.at(has, at, (m.table[m.labels].to_numpy(np.float32)[rows] == 1).astype(np.uint8))
+    np.maximum.at(has, at, (values[rows] == 1).astype(np.uint8))
     return patients, has
+
+# %% ../../nbs/core/data/splits.ipynb #bdac6169
+def _stratified(has: np.ndarray, share: float, seed: int) -> np.ndarray:
+    "(P,) bool: about a `share` of the patients, by iterative stratification."
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+    some = has.any(0) & ~has.all(0)
+    healthy = ~has.any(1)
+    # the column of the healthy keeps their share, and gives data sets without labels something to go by
+    y = np.column_stack([has[:, some], healthy]).astype(int)
+    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _, taken = next(splitter.split(np.zeros((len(y), 1)), y))
+    return np.isin(np.arange(len(has)), taken)
 
 
 def _take(has: np.ndarray, share: float, seed: int) -> np.ndarray:
     "(P,) bool: a stratified `share` of the patients."
     n = len(has)
-    if round(share*n) <= 0: return np.zeros(n, bool)
-    if round(share*n) >= n: return np.ones(n, bool)
-    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
-    some = np.flatnonzero(has.any(0) & ~has.all(0))
-    # the column of the healthy keeps their share, and gives data sets without labels something to go by
-    y = np.column_stack([has[:, some], ~has.any(1)]).astype(int)
-    import warnings
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _, taken = next(MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed).split(np.zeros((n, 1)), y))
-    taken = np.isin(np.arange(n), taken)
-    # few patients with many labels come out too many or too few: those with the fewest positive labels change sides
-    light, off = np.argsort(has.sum(1), kind="stable"), int(taken.sum()) - round(share*n)
+    wanted = round(share*len(has))
+    if wanted <= 0: return np.zeros(n, bool)
+    if wanted >= n: return np.ones(n, bool)
+    taken = _stratified(has, share, seed)
+    off = int(taken.sum()) - wanted
+    light = np.argsort(has.sum(1), kind="stable") # fewest positive labels first
     move = light[taken[light] == (off > 0)][:abs(off)]
     taken[move] = off < 0
     return taken
 
-# %% ../../nbs/core/data/splits.ipynb #81390b9e
+# %% ../../nbs/core/data/splits.ipynb #9bb7f2b1
 def patient_split(m: Manifest,
                   parts: dict[str, float] = {"train": 0.7, "val": 0.1, "test": 0.2}, # shares of patients, sum 1
-                  seed=0,
+                  seed=0,    # of the draw
                   rows=None, # positions to divide; None: all
                  ) -> pd.DataFrame: # columns patient_id, split
     "Divide the patients of a manifest, stratified by all labels. Raises `InputError` for shares that do not sum to 1."
-    if abs(sum(parts.values()) - 1) > 1e-6 or min(parts.values()) < 0: raise InputError(f"The shares {parts} do not sum to 1.", remedy="give the share of patients of each part.")
+    shares = list(parts.values())
+    if abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
+        raise InputError(f"The shares {parts} do not sum to 1.", remedy="give the share of patients of each part.")
     patients, has = _patient_labels(m, rows)
-    if len(patients) < len(parts): raise InputError(f"{len(patients)} patients cannot be divided into {len(parts)} parts.", m.facts.get("source"), remedy="every part needs a patient.")
-    split, rest, left = np.full(len(patients), list(parts)[0], object), np.arange(len(patients)), 1.
-    for name, share in list(parts.items())[:0:-1]:
-        taken = _take(has[rest], share/left, seed)
+    if len(patients) < len(parts):
+        raise InputError(f"{len(patients)} patients cannot be divided into {len(parts)} parts.",
+                         m.facts.get("source"),
+                         remedy="every part needs a patient.")
+    first, *others = parts
+    split = np.full(len(patients), first, object)
+    rest, left = np.arange(len(patients)), 1.
+    for name in reversed(others):
+        taken = _take(has[rest], parts[name]/left, seed)
         split[rest[taken]] = name
-        rest, left = rest[~taken], left - share
+        rest, left = rest[~taken], left - parts[name]
     return pd.DataFrame(dict(patient_id=patients, split=split.astype(str)))
 
-
+# %% ../../nbs/core/data/splits.ipynb #e3724082
 def split_hash(split: pd.DataFrame) -> str:
     "16 hexadecimal digits over patients and parts, whatever the order of rows."
-    lines = sorted(f"{p}\t{s}" for p, s in zip(split.patient_id.astype(str), split.split.astype(str)))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    pairs = zip(split.patient_id.astype(str), split.split.astype(str))
+    lines = sorted(f"{patient}\t{part}" for patient, part in pairs)
+    text = "\n".join(lines)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def save_split(split: pd.DataFrame, path: str|Path) -> str:
     "Write a split as CSV whose first line holds its hash; gives the hash."
     key = split_hash(split)
-    with atomic_path(path) as part: part.write_text(f"# split {key}\n" + split[["patient_id", "split"]].sort_values("patient_id").to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+    rows = split[["patient_id", "split"]].sort_values("patient_id").to_csv(index=False, lineterminator="\n")
+    with atomic_path(path) as part:
+        part.write_text(f"# split {key}\n{rows}", encoding="utf-8")
     return key
 
-
+# %% ../../nbs/core/data/splits.ipynb #116b36e8
 def open_split(path: str|Path) -> pd.DataFrame:
     "Read what `save_split` wrote. Raises `InputError` if it was changed since."
     path = Path(path)
-    if not path.is_file(): raise InputError("The split file is missing.", path, remedy="make it with `splits.save_split`.")
-    head = path.open(encoding="utf-8").readline()
+    if not path.is_file():
+        raise InputError("The split file is missing.", path, remedy="make it with `splits.save_split`.")
+    with path.open(encoding="utf-8") as f: head = f.readline()
     try: split = pd.read_csv(path, comment="#", dtype=str, keep_default_na=False)
     except (ValueError, pd.errors.ParserError): split = pd.DataFrame()
-    if not head.startswith("# split ") or list(split.columns) != ["patient_id", "split"]: raise InputError("The file is not a split.", path, remedy="make it with `splits.save_split`.")
-    if split_hash(split) != head.split()[2]: raise InputError("The split file was changed after it was saved: its hash does not fit.", path, remedy="fetch it again, or save the changed split under a name of its own.")
+    if not head.startswith("# split ") or list(split.columns) != ["patient_id", "split"]:
+        raise InputError("The file is not a split.", path, remedy="make it with `splits.save_split`.")
+    if split_hash(split) != head.split()[2]:
+        raise InputError("The split file was changed after it was saved: its hash does not fit.", path,
+                         remedy="fetch it again, or save the changed split under a name of its own.")
     return split
 
-
+# %% ../../nbs/core/data/splits.ipynb #4d19b0df
 def with_split(m: Manifest,
                split: pd.DataFrame|str|Path, # table, or a file that `save_split` wrote
                rows=None,        # positions to which it applies; None: all
@@ -96,20 +120,30 @@ def with_split(m: Manifest,
     "The manifest with the split of a file or table. Raises `InputError` if it lacks a patient."
     path = None if isinstance(split, pd.DataFrame) else split
     table = split if isinstance(split, pd.DataFrame) else open_split(split)
-    part = m.table.patient_id.astype(str).map(dict(zip(table.patient_id.astype(str), table.split)))
-    at = np.ones(len(m), bool) if rows is None else np.isin(np.arange(len(m)), rows)
+    known = dict(zip(table.patient_id.astype(str), table.split))
+    part = m.table.patient_id.astype(str).map(known)
+    everywhere = np.arange(len(m))
+    at = np.isin(everywhere, everywhere if rows is None else rows)
     lost = np.flatnonzero(part.isna().to_numpy() & at)
-    if len(lost): raise InputError(f"{len(lost)} rows have a patient that the split does not name.", path or m.facts.get("source"), int(lost[0]) + 1, "make the split from this data set.")
-    out = m.subset(np.arange(len(m)))
+    if len(lost):
+        raise InputError(f"{len(lost)} rows have a patient that the split does not name.",
+                         path or m.facts.get("source"),
+                         int(lost[0]) + 1, "make the split from this data set.")
+    out = m.subset(everywhere)
     out.table["split"] = part.where(at, m.table["split"]).astype(object)
-    out.facts |= dict(split_hash=split_hash(table), split_file=None if path is None else Path(path).name)
+    file = None if path is None else Path(path).name
+    out.facts |= dict(split_hash=split_hash(table), split_file=file)
     return out
 
-
+# %% ../../nbs/core/data/splits.ipynb #130fb9ee
 RULE = "iterative stratification by patient, exact sizes (1)" # part of the key: another rule, another file
 
 
-def stratified(m: Manifest, parts: dict[str, float], seed=0, rows=None) -> Manifest:
+def stratified(m: Manifest, # its patients are divided
+               parts: dict[str, float], # shares of patients, sum 1
+               seed=0,      # of the draw
+               rows=None,   # positions to divide; None: all
+              ) -> Manifest:
     "`with_split` of a `patient_split` that is made once and then lies in the cache (`splits/NAME-KEY.csv`)."
     patients, has = _patient_labels(m, rows)
     key = fingerprint(RULE, "\n".join(patients), has, parts, seed)
@@ -118,36 +152,54 @@ def stratified(m: Manifest, parts: dict[str, float], seed=0, rows=None) -> Manif
     except InputError: save_split(patient_split(m, parts, seed, rows), path) # not there, or damaged
     return with_split(m, path, rows)
 
-# %% ../../nbs/core/data/splits.ipynb #1c21c1b4
+# %% ../../nbs/core/data/splits.ipynb #636a4494
 def _halving_order(has: np.ndarray, seed: int, rng) -> np.ndarray:
     "Positions such that each beginning is about stratified."
-    order, rest, tail = np.arange(len(has)), np.arange(len(has)), []
+    rest, tail = np.arange(len(has)), []
+    if not len(rest): return rest
     while len(rest) > 64:
         first = _take(has[rest], 0.5, seed)
-        tail.append(rng.permutation(rest[~first])); rest = rest[first]
-    return np.concatenate([rng.permutation(rest), *tail[::-1]]) if len(order) else order
+        tail.append(rng.permutation(rest[~first]))
+        rest = rest[first]
+    return np.concatenate([rng.permutation(rest), *tail[::-1]])
 
+# %% ../../nbs/core/data/splits.ipynb #e9113676
+def _carriers(has: np.ndarray, order: np.ndarray, smallest: int) -> list[int]:
+    "Positions of patients to put first, so that the beginning of `order` has each label."
+    room = max(1, smallest//2)
+    covered = np.zeros(has.shape[1], bool)
+    head = order[:smallest]
+    chosen: list[int] = []
+    for j in np.argsort(has.sum(0)):
+        there = covered[j] or has[head, j].any()
+        if there or not has[:, j].any() or len(chosen) >= room:
+            continue
+        first = order[has[order, j] == 1][0]
+        chosen.append(first)
+        covered |= has[first] == 1
+    return chosen
 
+# %% ../../nbs/core/data/splits.ipynb #b596e9a4
 def fractions(m: Manifest,
               shares: Sequence[float] = (0.01, 0.1, 1.0), # of the patients of `split`
               seed=0,                                # of the draw
-              split="train",
+              split="train",                         # of the rows that are drawn from
              ) -> dict[float, np.ndarray]: # share -> sorted positions in `m`
-    "Nested subsets by patient with each label present wherever possible. Raises `InputError` for a share outside (0, 1]."
-    if not len(shares) or not all(0 < s <= 1 for s in shares): raise InputError(f"The fractions {list(shares)} are not all in (0, 1].", remedy="0.01 is one percent.")
+    "Nested subsets by patient, each label present wherever possible. Raises `InputError` for a share outside (0, 1]."
+    if not len(shares) or not all(0 < s <= 1 for s in shares):
+        raise InputError(f"The fractions {list(shares)} are not all in (0, 1].", remedy="0.01 is one percent.")
     rows = np.flatnonzero((m.table.split == split).to_numpy())
-    if not len(rows): raise InputError(f"Data set '{m.name}' has no rows in split '{split}'.", m.facts.get("source"), remedy="see `splits.stratified`.")
+    if not len(rows):
+        raise InputError(f"Data set '{m.name}' has no rows in split '{split}'.",
+                         m.facts.get("source"),
+                         remedy="see `splits.stratified`.")
     patients, has = _patient_labels(m, rows)
-    sizes = {s: max(1, round(s*len(patients))) for s in shares}
-    rng = np.random.default_rng([seed, 11])
-    order = _halving_order(has, seed, rng)
-    room, covered = max(1, min(sizes.values())//2), np.zeros(has.shape[1], bool)
-    chosen: list[int] = []
-    head = order[:min(sizes.values())]
-    for j in np.argsort(has.sum(0)):
-        if covered[j] or not has[:, j].any() or has[head, j].any() or len(chosen) >= room: continue
-        first = order[has[order, j] == 1][0]
-        chosen.append(first); covered |= has[first] == 1
-    order = np.concatenate([np.array(chosen, int), order[~np.isin(order, chosen)]])
-    where = m.table.patient_id.astype(str).to_numpy()[rows]
-    return {s: rows[np.isin(where, patients[order[:n]])] for s, n in sizes.items()}
+    n = len(patients)
+    sizes = {s: max(1, round(s*n)) for s in shares}
+    order = _halving_order(has, seed, np.random.default_rng([seed, 11]))
+    smallest = min(sizes.values())
+    chosen = np.array(_carriers(has, order, smallest), int)
+    others = order[~np.isin(order, chosen)]
+    drawn = patients[np.concatenate([chosen, others])]
+    who = m.table.patient_id.astype(str).to_numpy()[rows]
+    return {s: rows[np.isin(who, drawn[:size])] for s, size in sizes.items()}

@@ -10,12 +10,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ..basics import InputError
 
-# %% ../../nbs/core/data/tables.ipynb #0fa2b3b5
+# %% ../../nbs/core/data/tables.ipynb #f8af6df0
 BLANKS = ["", "NaN", "nan", "NA", "N/A", "null", "NULL", "None", "none"]
 ENDINGS = ("", ".gz", ".zip", ".bz2")
 
@@ -26,41 +25,147 @@ def find_table(folder: str|Path, # where to look
     "The path of a table. Raises `InputError` if there is none."
     for name in names:
         for ending in ENDINGS:
-            if (path := Path(folder)/(name + ending)).is_file(): return path
-    raise InputError(f"The label table is missing: {' or '.join(names)}.", Path(folder)/names[0], remedy="fetch it from the data set's page and put it there; `python -m medbridge datasets` names the page.")
+            path = Path(folder)/(name + ending)
+            if path.is_file(): return path
+    known = " or ".join(names)
+    raise InputError(f"The label table is missing: {known}.",
+                     Path(folder)/names[0],
+                     remedy="fetch it from the data set's page and put it there; "
+                            "`python -m medbridge datasets` names the page.")
+
+# %% ../../nbs/core/data/tables.ipynb #fbea2320
+def _unpacked(data: bytes, path: Path) -> bytes:
+    "Content by its first bytes: gzip, bzip2, the first file of a zip, or as it is."
+    import bz2, gzip, zipfile
+    if data[:2] == b"\x1f\x8b": return gzip.decompress(data)
+    if data[:3] == b"BZh": return bz2.decompress(data)
+    if data[:4] != b"PK\x03\x04": return data
+    with zipfile.ZipFile(path) as z:
+        files = (n for n in z.namelist() if not n.endswith("/"))
+        return z.read(next(files))
 
 
 def _bytes(path: Path) -> bytes:
     "The content, unpacked."
-    import bz2, gzip, zipfile
-    try:
-        data = Path(path).read_bytes()
-        if data[:2] == b"\x1f\x8b": return gzip.decompress(data)
-        if data[:3] == b"BZh": return bz2.decompress(data)
-        if data[:4] == b"PK\x03\x04":
-            with zipfile.ZipFile(path) as z: return z.read(next(n for n in z.namelist() if not n.endswith("/")))
-        return data
+    try: return _unpacked(Path(path).read_bytes(), path)
     except Exception as error: # decompressors raise whatever damaged input leads them to
-        raise InputError(f"The table cannot be unpacked: {type(error).__name__}.", path, remedy="the file is damaged or incomplete; fetch it again.") from None
+        raise InputError(f"The table cannot be unpacked: {type(error).__name__}.", path,
+                         remedy="the file is damaged or incomplete; fetch it again.") from None
 
-
+# %% ../../nbs/core/data/tables.ipynb #755adb19
 def separator(line: str) -> str:
     "The separator of a header line: the most frequent of comma, semicolon, tab and bar outside quotes."
     bare = re.sub(r'"[^"]*"', "", line)
     return max(",;\t|", key=lambda s: (bare.count(s), s == ","))
 
-
+# %% ../../nbs/core/data/tables.ipynb #ebad5c2b
 def _decode(data: bytes, path) -> bytes:
     "UTF-8 without a mark; other encodings are UTF-16 with a mark, or Windows-1252."
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try: return data.decode("utf-16").encode()
-        except UnicodeDecodeError: raise InputError("The table is not text.", path, remedy="save it as CSV in UTF-8.") from None
+        except UnicodeDecodeError:
+            raise InputError("The table is not text.", path, remedy="save it as CSV in UTF-8.") from None
     data = data.removeprefix(b"\xef\xbb\xbf")
-    if b"\0" in data: raise InputError("The table is not text: it holds zero bytes.", path, remedy="save it as CSV in UTF-8.")
-    try: data.decode("utf-8"); return data
+    if b"\0" in data:
+        raise InputError("The table is not text: it holds zero bytes.", path, remedy="save it as CSV in UTF-8.")
+    try: data.decode("utf-8")
     except UnicodeDecodeError: return data.decode("cp1252", errors="replace").encode()
+    return data
 
-# %% ../../nbs/core/data/tables.ipynb #3d531a61
+# %% ../../nbs/core/data/tables.ipynb #5e1512c5
+def _fold(name: str) -> str:
+    spaced = re.sub(r"[\s_]+", " ", str(name))
+    return spaced.strip().lower()
+
+
+def _fields(line: str, sep: str) -> list[str]:
+    import csv
+    try: return next(csv.reader([line], delimiter=sep), [""])
+    except csv.Error: return line.split(sep)
+
+
+def _columns(line: str, sep: str, wanted: Sequence[str]) -> list[str]:
+    "Names of a header line, those that are wanted as they were asked for."
+    asked = {_fold(c): c for c in wanted}
+    names = [" ".join(c.split()) for c in _fields(line, sep)]
+    return [asked.get(_fold(c), c) for c in names]
+
+# %% ../../nbs/core/data/tables.ipynb #97c1160f
+def _refuse(names: list[str], needs: Sequence[str], path) -> None:
+    "Raise for a column that is there twice, or is not there."
+    seen: set = set()
+    for c in names:
+        if c and c in seen:
+            raise InputError(f"The column '{c}' is there twice.", path, remedy="rename or delete one of them.")
+        seen.add(c)
+    missing = [repr(c) for c in needs if c not in seen]
+    if not missing: return
+    plural = "s" if len(missing) > 1 else ""
+    there = ", ".join(repr(c[:40]) for c in names[:20])
+    raise InputError(f"The label table lacks the column{plural} {', '.join(missing)}.",
+                     path,
+                     remedy=f"it has {there}; rename the column, pass columns={{'theirs': 'ours'}}, "
+                            "or fetch the published file.")
+
+# %% ../../nbs/core/data/tables.ipynb #d494f3ca
+def _options(names, sep, headless, ragged, needs, keep, text):
+    "pyarrow's options: how lines are cut, what is blank, what stays text, which columns are read."
+    import pyarrow as pa
+    import pyarrow.csv as pc
+    wanted = {*needs, *(keep or ()), *text}
+    included = names if keep is None else [c for c in names if c in wanted]
+    strings = {c: pa.string() for c in text if c in names}
+    read = pc.ReadOptions(column_names=names, skip_rows=0 if headless else 1, use_threads=False)
+    parse = pc.ParseOptions(delimiter=sep, newlines_in_values=True, invalid_row_handler=ragged)
+    convert = pc.ConvertOptions(null_values=BLANKS, strings_can_be_null=True, column_types=strings,
+                                include_columns=included, check_utf8=False)
+    return read, parse, convert
+
+
+def _parse(data, path, sep, names, headless, needs, keep, text):
+    "Arrow table, and the rows whose number of fields is wrong: (number, expected, actual)."
+    import pyarrow as pa
+    import pyarrow.csv as pc
+    names = [c or f"column {i}" for i, c in enumerate(names, 1)]
+    bad: list = []
+
+    def ragged(row):
+        bad.append((row.number, row.expected_columns, row.actual_columns))
+        return "skip"
+
+    try:
+        options = _options(names, sep, headless, ragged, needs, keep, text)
+        table = pc.read_csv(pa.BufferReader(data), *options)
+    except (pa.ArrowInvalid, pa.ArrowException, ValueError) as error:
+        row = re.search(r"[Rr]ow #(\d+)", str(error))
+        number = int(row.group(1)) - (not headless) if row else None
+        raise InputError("The label table cannot be read: its quotes or separators do not fit.", path, number,
+                         "open it in a spreadsheet and save it again as CSV.") from None
+    return table, bad
+
+# %% ../../nbs/core/data/tables.ipynb #e603f6c1
+def _content(path: Path) -> bytes:
+    "A table's bytes in UTF-8, with the line ends of Unix and without blank lines at the top."
+    if not path.is_file():
+        raise InputError("The label table is missing.", path, remedy="fetch it, or correct the path.")
+    data = _decode(_bytes(path), path)
+    if not data.strip(): raise InputError("The label table is empty.", path, remedy="fetch it again.")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return data.lstrip(b"\n")
+
+
+def _refuse_ragged(bad: list, headless: bool, path) -> None:
+    "Raise for rows with more or fewer fields than the header."
+    if not bad: return
+    number, expected, actual = bad[0]
+    others = f"; {len(bad)} rows like this" if len(bad) > 1 else ""
+    row = number - (not headless) if number else None
+    raise InputError(f"The row has {actual} fields and the header {expected}{others}.",
+                     path, row,
+                     "quote fields that hold the separator.")
+
+# %% ../../nbs/core/data/tables.ipynb #dbf64ae9
 def read_csv(path: str|Path,              # CSV, also compressed
              needs: Sequence[str] = (),   # columns that must be there
              keep: list[str]|None = None, # read only these (and `needs`), those that are there; None: all
@@ -68,59 +173,27 @@ def read_csv(path: str|Path,              # CSV, also compressed
              sep: str|None = None,        # separator; None: by the header line
              header: list[str]|None = None, # column names of a file without a header line
             ) -> pd.DataFrame:
-    "A table whose column names match `needs`, `keep` and `text` whatever their case. Raises `InputError`, and nothing else, naming file, row or column."
+    "A table; `needs`, `keep`, `text` match names of any case. Raises `InputError` alone, naming file, row or column."
     path = Path(path)
-    if not path.is_file(): raise InputError("The label table is missing.", path, remedy="fetch it, or correct the path.")
-    data = _decode(_bytes(path), path)
-    if not data.strip(): raise InputError("The label table is empty.", path, remedy="fetch it again.")
-    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
-    data = data.lstrip(b"\n")
-    first = data[:100_000].split(b"\n", 1)[0].decode(errors="replace")
+    data = _content(path)
+    beginning = data[:100_000].decode(errors="replace")
+    first = beginning.split("\n", 1)[0]
     sep = sep or separator(first)
-    names = [" ".join(c.split()) for c in _fields(first, sep)] if header is None else list(header)
-    wanted = {_fold(c): c for c in [*needs, *(keep or ()), *text]}
-    names = [wanted.get(_fold(c), c) for c in names]
-    seen: dict = {}
-    for i, c in enumerate(names):
-        if c in seen and c: raise InputError(f"The column '{c}' is there twice.", path, remedy="rename or delete one of them.")
-        seen[c] = i
-    missing = [c for c in needs if c not in seen]
-    if missing: raise InputError(f"The label table lacks the column{'s'*(len(missing) > 1)} {', '.join(map(repr, missing))}.", path,
-                                 remedy=f"it has {', '.join(repr(c[:40]) for c in names[:20])}; rename the column, pass columns={{'theirs': 'ours'}}, or fetch the published file.")
-    while len(names) > 1 and not names[-1] and header is None: names.pop() # spreadsheets leave separators behind the last column of the header, or of every row
-    table, bad = _parse(data, path, sep, names, header is not None, needs, keep, text)
-    if bad and not _fields(first, sep)[-1].strip():
-        names = names + [""]*(len(_fields(first, sep)) - len(names))
-        table, bad = _parse(data, path, sep, names, header is not None, needs, keep, text)
-    if bad:
-        number, expected, actual = bad[0]
-        raise InputError(f"The row has {actual} fields and the header {expected}{f'; {len(bad)} rows like this' if len(bad) > 1 else ''}.", path, number - (header is None) if number else None, "quote fields that hold the separator.")
+    wanted = [*needs, *(keep or ()), *text]
+    if header is None: names = _columns(first, sep, wanted)
+    else:
+        asked = {_fold(c): c for c in wanted}
+        names = [asked.get(_fold(c), c) for c in header]
+    _refuse(names, needs, path)
+    # spreadsheets leave separators behind the last column of the header, or of every row
+    while len(names) > 1 and not names[-1] and header is None:
+        names.pop()
+    headless = header is not None
+    table, bad = _parse(data, path, sep, names, headless, needs, keep, text)
+    fields = _fields(first, sep)
+    if bad and not fields[-1].strip():
+        names = names + [""]*(len(fields) - len(names))
+        table, bad = _parse(data, path, sep, names, headless, needs, keep, text)
+    _refuse_ragged(bad, headless, path)
     if not table.num_rows: raise InputError("The label table has no rows.", path, remedy="fetch it again.")
     return table.to_pandas()
-
-
-def _parse(data, path, sep, names, headless, needs, keep, text):
-    "Arrow table, and the rows whose number of fields is wrong: (number, expected, actual)."
-    import pyarrow as pa, pyarrow.csv as pc
-    names = [c if c else f"column {i + 1}" for i, c in enumerate(names)]
-    bad: list = []
-    def ragged(row):
-        bad.append((row.number, row.expected_columns, row.actual_columns)); return "skip"
-    try:
-        table = pc.read_csv(pa.BufferReader(data), pc.ReadOptions(column_names=names, skip_rows=0 if headless else 1, use_threads=False),
-                            pc.ParseOptions(delimiter=sep, newlines_in_values=True, invalid_row_handler=ragged),
-                            pc.ConvertOptions(null_values=BLANKS, strings_can_be_null=True, column_types={c: pa.string() for c in text if c in names},
-                                              include_columns=[c for c in names if c in {*needs, *(keep or ()), *text}] if keep is not None else names, check_utf8=False))
-    except (pa.ArrowInvalid, pa.ArrowException, ValueError) as error:
-        row = re.search(r"[Rr]ow #(\d+)", str(error))
-        raise InputError("The label table cannot be read: its quotes or separators do not fit.", path, int(row.group(1)) - (not headless) if row else None, "open it in a spreadsheet and save it again as CSV.") from None
-    return table, bad
-
-
-def _fold(name: str) -> str: return re.sub(r"[\s_]+", " ", str(name)).strip().lower()
-
-
-def _fields(line: str, sep: str) -> list[str]:
-    import csv
-    try: return next(csv.reader([line], delimiter=sep), [""])
-    except csv.Error: return line.split(sep)

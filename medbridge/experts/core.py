@@ -17,104 +17,155 @@ from torch import Tensor, nn
 from ..basics import InputError, did_you_mean, fingerprint
 
 # %% auto #0
-__all__ = ['FAMILIES', 'ViewTransform', 'to_uint8', 'resize_uint8', 'crop_resize', 'cut_box', 'make_views', 'seen_box',
-           'BlockParts', 'query_rows', 'query_rows_absorbed', 'full_rows', 'Expert', 'Family', 'register', 'family',
-           'tiny', 'family_names', 'randomise']
+__all__ = ['OPENAI_MEAN', 'OPENAI_STD', 'IMAGENET_MEAN', 'IMAGENET_STD', 'FAMILIES', 'ViewTransform', 'to_uint8', 'resize_uint8',
+           'cut_box', 'crop_resize', 'make_views', 'seen_box', 'BlockParts', 'query_rows', 'query_rows_absorbed',
+           'full_rows', 'Frozen', 'Expert', 'Family', 'register', 'family_names', 'family', 'tiny', 'randomise']
 
-# %% ../../nbs/core/experts/core.ipynb #3975fdca
+# %% ../../nbs/core/experts/core.ipynb #9ece5d57
+OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711) # of CLIP
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+# %% ../../nbs/core/experts/core.ipynb #66424c26
 @dataclass
 class ViewTransform:
     "How a family turns an image into its input; read from its published processor's configuration."
     size: tuple[int, int]              # height, width that the tower takes
     mean: tuple = (0.5, 0.5, 0.5)      # per channel, of values in [0, 1]
     std: tuple = (0.5, 0.5, 0.5)       # per channel
-    resize: str = "squash"             # squash: to `size`; shortest: short edge to `edge`, then centre crop; longest: long edge, then pad
+    resize: str = "squash"             # squash: to `size`; shortest: short edge, centre crop; longest: long edge, pad
     edge: int|None = None              # edge in pixels for `shortest` (default: the smaller side of `size`)
     kernel: str = "bicubic"            # bicubic | bilinear | lanczos, always antialiased
     engine: str = "tensor"             # tensor: torchvision on uint8 tensors; pil: Pillow
     fill: int = 0                      # 8-bit level of the padding for `longest`
 
+# %% ../../nbs/core/experts/core.ipynb #081ae16b
+def _check_range(pixels: Tensor) -> None:
+    "Raises `InputError` for values that are not finite or not in [0, 1]."
+    if not bool(torch.isfinite(pixels).all()):
+        raise InputError("The image holds values that are not finite.",
+                         remedy="replace NaN and infinity before scaling to [0, 1].")
+    low, high = float(pixels.min()), float(pixels.max())
+    if high > 1.001 or low < -0.001:
+        raise InputError(f"Pixel values span {low:.3g} to {high:.3g}, not [0, 1].",
+                         remedy="divide by the largest grey level of the bit depth.")
 
+# %% ../../nbs/core/experts/core.ipynb #228bf81e
 def to_uint8(pixels: Tensor|np.ndarray, # (C, H, W) or (H, W) float in [0, 1], or already uint8; C is 1 or 3
             ) -> Tensor:                # (C, H, W) uint8
     "Round pixels to 256 levels. Raises `InputError` for another shape or for values that are not finite."
     pixels = torch.as_tensor(pixels)
     if pixels.ndim == 2: pixels = pixels[None]
-    if pixels.ndim != 3 or pixels.shape[0] not in (1, 3) or 0 in pixels.shape:
-        raise InputError(f"An image of shape {tuple(pixels.shape)} is not (channels, height, width) with 1 or 3 channels.", remedy="read it with `medbridge.data.radiograph.read_radiograph`.")
+    shape = tuple(pixels.shape)
+    if pixels.ndim != 3 or shape[0] not in (1, 3) or 0 in shape:
+        raise InputError(f"An image of shape {shape} is not (channels, height, width) with 1 or 3 channels.",
+                         remedy="read it with `medbridge.data.radiograph.read_radiograph`.")
     if pixels.dtype == torch.uint8: return pixels
-    if not bool(torch.isfinite(pixels).all()): raise InputError("The image holds values that are not finite.", remedy="replace NaN and infinity before scaling to [0, 1].")
-    if float(pixels.max()) > 1.001 or float(pixels.min()) < -0.001:
-        raise InputError(f"Pixel values span {float(pixels.min()):.3g} to {float(pixels.max()):.3g}, not [0, 1].", remedy="divide by the largest grey level of the bit depth.")
+    _check_range(pixels)
     return (pixels.float().clamp(0, 1)*255).round().to(torch.uint8)
 
-# %% ../../nbs/core/experts/core.ipynb #d7cd8f5b
+# %% ../../nbs/core/experts/core.ipynb #d9ff6054
+def _resize_pil(image: Tensor, size: tuple[int, int], kernel: str) -> Tensor:
+    "Pillow's resize, a channel at a time."
+    from PIL import Image
+    if tuple(image.shape[-2:]) == size: return image
+    resample = getattr(Image.Resampling, kernel.upper())
+    planes = [Image.fromarray(c).resize(size[::-1], resample) for c in image.numpy()]
+    return torch.from_numpy(np.stack([np.asarray(p) for p in planes]))
+
+
 def resize_uint8(image: Tensor,          # (C, H, W) uint8
                  size: tuple[int, int],  # height, width
                  kernel="bicubic",       # bicubic | bilinear | lanczos
                  engine="tensor",        # tensor | pil
                 ) -> Tensor:             # (C, h, w) uint8
     "Antialiased resize with the arithmetic of torchvision (uint8 tensors) or of Pillow."
-    size = tuple(int(s) for s in size)
+    height, width = size
+    size = (int(height), int(width))
     if engine == "pil" or kernel == "lanczos": return _resize_pil(image, size, kernel)
     from torchvision.transforms.v2.functional import InterpolationMode, resize
     return resize(image.contiguous(), list(size), interpolation=InterpolationMode(kernel), antialias=True)
 
-
-def _resize_pil(image: Tensor, size, kernel: str) -> Tensor:
-    from PIL import Image
-    if tuple(image.shape[-2:]) == size: return image
-    planes = [Image.fromarray(c).resize(size[::-1], getattr(Image.Resampling, kernel.upper())) for c in image.numpy()]
-    return torch.from_numpy(np.stack([np.asarray(p) for p in planes]))
-
-# %% ../../nbs/core/experts/core.ipynb #d354b604
+# %% ../../nbs/core/experts/core.ipynb #ced3a910
 def _pad_to(image: Tensor, size: tuple[int, int], fill=0) -> Tensor:
-    "Pad an image that is smaller than `size` around its centre, as torchvision and transformers do before a centre crop."
+    "Pad a too small image around its centre, as torchvision and transformers do before a centre crop."
     height, width = image.shape[-2:]
-    below, beside = max(size[0] - height, 0), max(size[1] - width, 0)
-    if below or beside: image = F.pad(image, (beside//2, beside - beside//2, below//2, below - below//2), value=fill)
-    return image
-
-
-def crop_resize(image: Tensor,            # (C, H, W) uint8
-                view: ViewTransform,
-                box=None,                 # (x0, y0, x1, y1) in pixels, or None: the whole image by the published transform
-               ) -> Tensor:               # (C, h, w) uint8
-    "One view. A local box is cut from the native image and brought to the input size; nothing of it is cropped away."
-    height, width = image.shape[-2:]
-    if box is not None: image = cut_box(image, box)
-    local = image.shape[-2:] != (height, width)
-    resize = lambda size: resize_uint8(image, size, view.kernel, view.engine)
-    if local or view.resize == "squash": return resize(view.size)
-    if view.resize == "shortest":
-        edge = view.edge or min(view.size)
-        short, long = min(height, width), max(height, width)
-        other = int(edge*long/short)
-        resized = _pad_to(resize((edge, other) if height <= width else (other, edge)), view.size, view.fill)
-        offset = _floor_half if view.engine == "tensor" else _round_half
-        top, left = (offset(s - t) for s, t in zip(resized.shape[-2:], view.size))
-        return resized[..., top:top + view.size[0], left:left + view.size[1]]
-    if view.resize == "longest":
-        ratio = max(height/view.size[0], width/view.size[1])
-        resized = resize((round(height/ratio), round(width/ratio)))
-        return _pad_to(resized, view.size, view.fill)[..., :view.size[0], :view.size[1]]
-    raise ValueError(f"unknown resize '{view.resize}'")
+    below = max(size[0] - height, 0)
+    beside = max(size[1] - width, 0)
+    if not (below or beside): return image
+    left, top = beside//2, below//2
+    return F.pad(image, (left, beside - left, top, below - top), value=fill)
 
 
 def _floor_half(n: int) -> int: return int(n/2)
 def _round_half(n: int) -> int: return int(round(n/2.0))
 
+# %% ../../nbs/core/experts/core.ipynb #5e0fcbec
+def _centre_crop(image: Tensor, view: ViewTransform) -> Tensor:
+    "The middle of an image that is at least of the view's size."
+    offset = _floor_half if view.engine == "tensor" else _round_half
+    height, width = view.size
+    top = offset(image.shape[-2] - height)
+    left = offset(image.shape[-1] - width)
+    return image[..., top:top + height, left:left + width]
 
+
+def _resized(image: Tensor, size: tuple[int, int], view: ViewTransform) -> Tensor:
+    return resize_uint8(image, size, view.kernel, view.engine)
+
+
+def _fit_shortest(image: Tensor, view: ViewTransform) -> Tensor:
+    "The short edge becomes `view.edge`; then the centre is cut out."
+    height, width = image.shape[-2:]
+    edge = view.edge or min(view.size)
+    short, long = min(height, width), max(height, width)
+    other = int(edge*long/short)
+    size = (edge, other) if height <= width else (other, edge)
+    return _centre_crop(_pad_to(_resized(image, size, view), view.size, view.fill), view)
+
+# %% ../../nbs/core/experts/core.ipynb #f9c5418b
+def _fit_longest(image: Tensor, view: ViewTransform) -> Tensor:
+    "All of the image inside `view.size`, with `view.fill` around it."
+    height, width = image.shape[-2:]
+    ratio = max(height/view.size[0], width/view.size[1])
+    resized = _resized(image, (round(height/ratio), round(width/ratio)), view)
+    rows, columns = view.size
+    return _pad_to(resized, view.size, view.fill)[..., :rows, :columns]
+
+# %% ../../nbs/core/experts/core.ipynb #af8ddcbc
 def cut_box(image: Tensor, # (C, H, W)
             box,           # (x0, y0, x1, y1) native pixels, rounded to whole pixels
            ) -> Tensor:
     "The part of `image` inside `box`. Raises `InputError` when they do not overlap."
     height, width = image.shape[-2:]
-    if len(box) != 4 or not all(math.isfinite(v) for v in box): raise InputError(f"A box needs four finite numbers (x0, y0, x1, y1), not {list(box)}.")
+    if len(box) != 4 or not all(math.isfinite(v) for v in box):
+        raise InputError(f"A box needs four finite numbers (x0, y0, x1, y1), not {list(box)}.")
     x0, y0, x1, y1 = (int(math.floor(float(v) + 0.5)) for v in box)
-    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
-    if x1 <= x0 or y1 <= y0: raise InputError(f"Box {[float(v) for v in box]} does not overlap an image of {width} x {height} pixels.", remedy="boxes are (x0, y0, x1, y1) in native pixels.")
+    x0, y0 = max(x0, 0), max(y0, 0)
+    x1, y1 = min(x1, width), min(y1, height)
+    if x1 <= x0 or y1 <= y0:
+        numbers = [float(v) for v in box]
+        raise InputError(f"Box {numbers} does not overlap an image of {width} x {height} pixels.",
+                         remedy="boxes are (x0, y0, x1, y1) in native pixels.")
     return image[..., y0:y1, x0:x1]
+
+# %% ../../nbs/core/experts/core.ipynb #66a2e3e4
+def crop_resize(image: Tensor,            # (C, H, W) uint8
+                view: ViewTransform,
+                box=None,                 # (x0, y0, x1, y1) in pixels; None: the whole image by the published transform
+               ) -> Tensor:               # (C, h, w) uint8
+    "One view. A local box is cut from the native image and brought to the input size; nothing of it is cropped away."
+    whole = image.shape[-2:]
+    if box is not None: image = cut_box(image, box)
+    local = image.shape[-2:] != whole
+    if local or view.resize == "squash": return _resized(image, view.size, view)
+    if view.resize == "shortest": return _fit_shortest(image, view)
+    if view.resize == "longest": return _fit_longest(image, view)
+    raise ValueError(f"unknown resize '{view.resize}'")
+
+# %% ../../nbs/core/experts/core.ipynb #1b93d218
+def _per_channel(values: tuple) -> Tensor: # (1, 3, 1, 1)
+    "Mean or spread of values in [0, 1], for 8-bit levels."
+    return torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1)*255
 
 
 def make_views(pixels: Tensor|np.ndarray, # (C, H, W) float in [0, 1] or uint8
@@ -123,26 +174,33 @@ def make_views(pixels: Tensor|np.ndarray, # (C, H, W) float in [0, 1] or uint8
               ) -> Tensor:                # (N, 3, h, w) float32, normalised
     "Cut, resize and normalise the views of one image."
     image = to_uint8(pixels)
-    views = torch.stack([crop_resize(image, view, b) for b in ([None] if boxes is None else [[float(v) for v in b] for b in boxes])])
-    mean, std = (torch.tensor(v, dtype=torch.float32).view(1, 3, 1, 1)*255 for v in (view.mean, view.std))
-    return (views.float() - mean).div_(std)
+    wanted = [None] if boxes is None else [[float(v) for v in box] for box in boxes]
+    views = torch.stack([crop_resize(image, view, box) for box in wanted])
+    return (views.float() - _per_channel(view.mean)).div_(_per_channel(view.std))
 
-# %% ../../nbs/core/experts/core.ipynb #ee1aab28
+# %% ../../nbs/core/experts/core.ipynb #4167e48a
+def _pixels_of_input(height: int, width: int, view: ViewTransform) -> float:
+    "Pixels of the input for one native pixel, under a transform that keeps the aspect."
+    if view.resize == "shortest": return (view.edge or min(view.size))/min(height, width)
+    return min(view.size[0]/height, view.size[1]/width)
+
+
 def seen_box(height: int, width: int, # native pixels
              view: ViewTransform,
              box=None,                # the view's box, or None: the whole image
-            ) -> tuple[float, float, float, float]: # (x0, y0, x1, y1) native pixels; may reach outside where padding was added
+            ) -> tuple[float, float, float, float]: # (x0, y0, x1, y1) native pixels; outside where padded
     "The native region that the expert's input of this view shows."
     whole = (0.0, 0.0, float(width), float(height))
     if box is not None:
         x0, y0, x1, y1 = (float(v) for v in box)
         if (x0, y0, x1, y1) != whole: return x0, y0, x1, y1
     if view.resize == "squash": return whole
-    scale = (view.edge or min(view.size))/min(height, width) if view.resize == "shortest" else min(view.size[0]/height, view.size[1]/width)
+    scale = _pixels_of_input(height, width, view)
     half_height, half_width = view.size[0]/scale/2, view.size[1]/scale/2
-    return width/2 - half_width, height/2 - half_height, width/2 + half_width, height/2 + half_height
+    x, y = width/2, height/2
+    return x - half_width, y - half_height, x + half_width, y + half_height
 
-# %% ../../nbs/core/experts/core.ipynb #c5778ab5
+# %% ../../nbs/core/experts/core.ipynb #2250474a
 def _same(x): return x
 
 
@@ -162,16 +220,20 @@ class BlockParts:
     q_norm: Callable|None = None       # on queries (B, heads, S, head_dim), if the family has one
     k_norm: Callable|None = None       # on keys
     flat_norm: bool = False            # q_norm and k_norm take (B, S, D) instead, before heads are split
-    rotate: Callable|None = None       # rotary embedding of *image tokens*, on (B, heads, L, head_dim); queries stay at position 0
+    rotate: Callable|None = None       # turns image tokens (B, heads, L, head_dim) to their position; queries stay at 0
     window: Tensor|None = None         # (L, L) bool, True where image tokens see each other; None = everywhere
 
     @property
     def absorbable(self) -> bool:      # whether keys may be folded into the queries
         return self.k_norm is None and self.rotate is None
 
-# %% ../../nbs/core/experts/core.ipynb #45375114
-def _split(x: Tensor, heads: int) -> Tensor: return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
-def _merge(x: Tensor) -> Tensor: return x.transpose(-3, -2).flatten(-2)
+# %% ../../nbs/core/experts/core.ipynb #be369699
+def _split(x: Tensor, heads: int) -> Tensor: # (B, S, D) -> (B, heads, S, head_dim)
+    return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+
+def _merge(x: Tensor) -> Tensor: # (B, heads, S, head_dim) -> (B, S, D)
+    return x.transpose(-3, -2).flatten(-2)
 
 
 def _project(parts: BlockParts, x: Tensor, which: int, image_tokens: bool) -> Tensor:
@@ -181,7 +243,13 @@ def _project(parts: BlockParts, x: Tensor, which: int, image_tokens: bool) -> Te
     if norm is not None and parts.flat_norm: y = norm(y)
     y = _split(y, parts.heads)
     if norm is not None and not parts.flat_norm: y = norm(y)
-    return parts.rotate(y) if image_tokens and parts.rotate is not None and which < 2 else y
+    if parts.rotate is None: return y
+    return parts.rotate(y) if image_tokens and which < 2 else y
+
+# %% ../../nbs/core/experts/core.ipynb #34bd7fad
+def _of_both(parts: BlockParts, tokens: Tensor, rows: Tensor, which: int) -> Tensor:
+    "Queries (0), keys (1) or values (2) of image tokens (B, L, D), then of query rows (B, Q, D)."
+    return torch.cat([_project(parts, tokens, which, True), _project(parts, rows, which, False)], dim=-2)
 
 
 def _close_block(parts: BlockParts, x: Tensor, attended: Tensor) -> Tensor:
@@ -189,43 +257,64 @@ def _close_block(parts: BlockParts, x: Tensor, attended: Tensor) -> Tensor:
     x = x + parts.scale1(parts.out(attended))
     return x + parts.scale2(parts.mlp(parts.norm2(x)))
 
-# %% ../../nbs/core/experts/core.ipynb #b84f20ea
+# %% ../../nbs/core/experts/core.ipynb #3cdd5bf4
 def query_rows(parts: BlockParts,
                h: Tensor,              # (B, L, D) image tokens that enter the block
                q: Tensor,              # (B, Q, D) query tokens that enter it
-               return_attention=False, # also return (B, heads, Q, L+Q)
+               return_attention=False, # also return (B, heads, Q, L+Q); the rows' gradient passes through it
               ):
     "Query rows of the block in the plain form: keys and values of every token."
     tokens, rows = parts.norm1(h), parts.norm1(q)
     query = _project(parts, rows, 0, False)
-    key, value = (torch.cat([_project(parts, tokens, i, True), _project(parts, rows, i, False)], dim=-2) for i in (1, 2))
+    key, value = (_of_both(parts, tokens, rows, which) for which in (1, 2))
     if not return_attention:
         attended = F.scaled_dot_product_attention(query, key, value, scale=parts.scale)
         return _close_block(parts, q, _merge(attended))
-    attention = (query @ key.transpose(-1, -2)*parts.scale).softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32))
+    scores = query @ key.transpose(-1, -2)*parts.scale
+    attention = scores.softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32))
     return _close_block(parts, q, _merge(attention.to(value.dtype) @ value)), attention
 
-# %% ../../nbs/core/experts/core.ipynb #6d5b4a20
+# %% ../../nbs/core/experts/core.ipynb #e9498b92
+def _folded_scores(parts: BlockParts, tokens: Tensor, rows: Tensor) -> Tensor: # (B, heads*Q, L+Q)
+    "Scores of all heads' queries with normalised tokens and rows, W_k folded into the queries."
+    query = _project(parts, rows, 0, False)
+    w_k = parts.weights[1].unflatten(0, (parts.heads, -1))          # (heads, head_dim, D)
+    folded = (query*parts.scale @ w_k).flatten(1, 2)                # (B, heads*Q, D)
+    on_tokens = folded @ tokens.transpose(1, 2)
+    on_rows = folded @ rows.transpose(1, 2)
+    return torch.cat([on_tokens, on_rows], dim=-1)
+
+# %% ../../nbs/core/experts/core.ipynb #5fe0ffd9
 def query_rows_absorbed(parts: BlockParts,
                         h: Tensor,              # (B, L, D)
                         q: Tensor,              # (B, Q, D)
-                        return_attention=False, # also return (B, heads, Q, L+Q)
+                        return_attention=False, # also return (B, heads, Q, L+Q); the rows' gradient passes through it
                        ):
     "Query rows of the block without keys or values of the image tokens; no gradient is ever formed for them either."
     tokens, rows = parts.norm1(h), parts.norm1(q)
-    query = _project(parts, rows, 0, False)
-    w_k, w_v = (parts.weights[i].unflatten(0, (parts.heads, -1)) for i in (1, 2))     # (heads, head_dim, D)
-    folded = (query*parts.scale @ w_k).flatten(1, 2)                                  # (B, heads*Q, D)
-    scores = torch.cat([folded @ tokens.transpose(1, 2), folded @ rows.transpose(1, 2)], dim=-1)
-    attention = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))                               # (B, heads*Q, L+Q)
-    on_tokens, on_rows = attention.to(rows.dtype).split([h.shape[1], q.shape[1]], dim=-1)
-    mixed = (on_tokens @ tokens + on_rows @ rows).unflatten(1, (parts.heads, -1))     # (B, heads, Q, D)
-    attended = mixed @ w_v.transpose(-1, -2)                                          # (B, heads, Q, head_dim)
-    if parts.biases[2] is not None: attended = attended + parts.biases[2].view(parts.heads, 1, -1)
+    scores = _folded_scores(parts, tokens, rows)
+    attention = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)) # (B, heads*Q, L+Q)
+    attention = attention.unflatten(1, (parts.heads, -1))                                  # (B, heads, Q, L+Q)
+    cut = [h.shape[1], q.shape[1]]
+    on_tokens, on_rows = attention.flatten(1, 2).to(rows.dtype).split(cut, dim=-1)
+    mixed = (on_tokens @ tokens + on_rows @ rows).unflatten(1, (parts.heads, -1))          # (B, heads, Q, D)
+    w_v = parts.weights[2].unflatten(0, (parts.heads, -1))                                 # (heads, head_dim, D)
+    attended = mixed @ w_v.transpose(-1, -2)                                               # (B, heads, Q, head_dim)
+    bias = parts.biases[2]
+    if bias is not None: attended = attended + bias.view(parts.heads, 1, -1)
     updated = _close_block(parts, q, _merge(attended))
-    return (updated, attention.unflatten(1, (parts.heads, -1))) if return_attention else updated
+    return (updated, attention) if return_attention else updated
 
-# %% ../../nbs/core/experts/core.ipynb #e8e8da3d
+# %% ../../nbs/core/experts/core.ipynb #5e2a3945
+def _may_see(parts: BlockParts, n_tokens: int, n_queries: int, tokens_see_queries: bool, device) -> Tensor:
+    "(L+Q, L+Q) bool: which row sees which column."
+    n = n_tokens + n_queries
+    seen = torch.ones(n, n, dtype=torch.bool, device=device)
+    if parts.window is not None: seen[:n_tokens, :n_tokens] = parts.window
+    if not tokens_see_queries: seen[:n_tokens, n_tokens:] = False
+    return seen
+
+# %% ../../nbs/core/experts/core.ipynb #17dbfe32
 def full_rows(parts: BlockParts,
               h: Tensor,                # (B, L, D)
               q: Tensor,                # (B, Q, D)
@@ -234,17 +323,15 @@ def full_rows(parts: BlockParts,
     "All rows of the block over the sequence [h; q]."
     n_tokens, n_queries = h.shape[1], q.shape[1]
     tokens, rows = parts.norm1(h), parts.norm1(q)
-    query, key, value = (torch.cat([_project(parts, tokens, i, True), _project(parts, rows, i, False)], dim=-2) for i in range(3))
-    seen = torch.ones(n_tokens + n_queries, n_tokens + n_queries, dtype=torch.bool, device=h.device)
-    if parts.window is not None: seen[:n_tokens, :n_tokens] = parts.window
-    if not tokens_see_queries: seen[:n_tokens, n_tokens:] = False
+    query, key, value = (_of_both(parts, tokens, rows, which) for which in range(3))
+    seen = _may_see(parts, n_tokens, n_queries, tokens_see_queries, h.device)
     attended = F.scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=parts.scale)
     x = _close_block(parts, torch.cat([h, q], dim=1), _merge(attended))
     return x[:, :n_tokens], x[:, n_tokens:]
 
-# %% ../../nbs/core/experts/core.ipynb #18078280
-class Expert(nn.Module):
-    "A frozen vision encoder behind one contract. Blocks are numbered 1 to `depth`; state 0 is what enters block 1."
+# %% ../../nbs/core/experts/core.ipynb #d0e0c631
+class Frozen(nn.Module):
+    "A frozen model and what is known about it: sizes, view transform, text side, card, fingerprint."
     family = ""
 
     def __init__(self, name: str,                 # how it was asked for
@@ -270,14 +357,6 @@ class Expert(nn.Module):
         self._fingerprint: str|None = None
         self.requires_grad_(False).eval()
 
-    # what a family provides
-    def embed(self, x: Tensor) -> Tensor: raise NotImplementedError            # (B, 3, h, w) -> (B, L, D), state 0
-    def run_block(self, h: Tensor, t: int) -> Tensor: raise NotImplementedError # block t of upstream on (B, L, D)
-    def parts(self, t: int) -> BlockParts: raise NotImplementedError           # block t's weights
-    def finish(self, h: Tensor) -> Tensor: raise NotImplementedError           # (B, L, D) after block T -> (B, E)
-    def final_norm(self, x: Tensor) -> Tensor: raise NotImplementedError       # (B, S, D) -> (B, S, D)
-    def encode_text(self, prompts: list[str]) -> Tensor: raise NotImplementedError
-
     @property
     def has_text(self) -> bool: return self.tokenizer is not None
     @property
@@ -293,7 +372,7 @@ class Expert(nn.Module):
     @property
     def device(self) -> torch.device: return next(self.parameters()).device
 
-    def train(self, mode=True) -> Expert: return super().train(False)
+    def train(self, mode=True) -> Frozen: return super().train(False)
 
     def _apply(self, fn, *args, **kwargs):
         self._fingerprint = None
@@ -304,8 +383,32 @@ class Expert(nn.Module):
         "16 hexadecimal digits over weights, configuration and view transform; computed once."
         if self._fingerprint is None:
             weights = {k: v for k, v in self.state_dict().items()}
-            self._fingerprint = fingerprint(self.family, json.loads(json.dumps(self.config, default=str, sort_keys=True)), asdict(self.view), weights)
+            config = json.loads(json.dumps(self.config, default=str, sort_keys=True))
+            self._fingerprint = fingerprint(self.family, config, asdict(self.view), weights)
         return self._fingerprint
+
+    def _repr_markdown_(self) -> str:
+        facts = {"family": self.family, "blocks": self.depth, "width": self.width, "tokens": self.n_tokens,
+                 "input": "x".join(map(str, self.input_size)), "text": "yes" if self.has_text else "no"}
+        facts |= {k: v for k, v in self.card.items() if k not in ("name", "family")}
+        lines = [f"- {k}: {v}" for k, v in facts.items()]
+        return f"**{self.name}**\n\n" + "\n".join(lines)
+
+    def extra_repr(self) -> str:
+        return f"{self.name}: {self.family}, depth={self.depth}, width={self.width}, input={self.input_size}"
+
+# %% ../../nbs/core/experts/core.ipynb #461745f0
+class Expert(Frozen):
+    "A frozen vision encoder behind one contract. Blocks are numbered 1 to `depth`; state 0 is what enters block 1."
+    # what a family provides
+    def embed(self, x: Tensor) -> Tensor: raise NotImplementedError            # (B, 3, h, w) -> (B, L, D), state 0
+    def run_block(self, h: Tensor, t: int) -> Tensor: raise NotImplementedError # block t of upstream on (B, L, D)
+    def parts(self, t: int) -> BlockParts: raise NotImplementedError           # block t's weights
+    def finish(self, h: Tensor) -> Tensor: raise NotImplementedError           # (B, L, D) after block T -> (B, E)
+    def final_norm(self, x: Tensor) -> Tensor: raise NotImplementedError       # (B, S, D) -> (B, S, D)
+    def encode_text(self, prompts: list[str]) -> Tensor: raise NotImplementedError
+
+    def train(self, mode=True) -> Expert: return super().train(False)
 
     def preprocess(self, pixels: Tensor|np.ndarray, # (C, H, W) float in [0, 1], or uint8
                    boxes=None,                      # (N, 4) native pixels (x0, y0, x1, y1); None: the whole image
@@ -319,7 +422,8 @@ class Expert(nn.Module):
               ) -> Tensor:                # (B, L, D)
         "Frozen tokens after `upto` blocks; 0 gives the input of block 1."
         h = self.embed(x.to(self.device, self.dtype))
-        for t in range(1, self._check_block(self.depth if upto is None else upto) + 1): h = self.run_block(h, t)
+        last = self._check_block(self.depth if upto is None else upto)
+        for t in range(1, last + 1): h = self.run_block(h, t)
         return h
 
     @torch.no_grad()
@@ -341,10 +445,15 @@ class Expert(nn.Module):
              return_attention=False,         # also return the attention (B, heads, Q, L+Q)
             ):
         "Query rows of frozen block `t`, one-way: gradients flow to `q` only."
-        parts, (h, q), back = self.parts(self._check_block(t, least=1)), self._cast(h.detach(), q), q.dtype
+        parts = self.parts(self._check_block(t, least=1))
+        back = q.dtype
+        h, q = self._cast(h.detach(), q)
         if absorbed is None: absorbed = parts.absorbable and q.shape[1] < self.width//parts.heads
-        if absorbed and not parts.absorbable: raise InputError(f"{self.name}: keys of block {t} are normalised or rotated.", remedy="use absorbed=False or None.")
-        out = (query_rows_absorbed if absorbed else query_rows)(parts, h, q, return_attention)
+        if absorbed and not parts.absorbable:
+            raise InputError(f"{self.name}: keys of block {t} are normalised or rotated.",
+                             remedy="use absorbed=False or None.")
+        form = query_rows_absorbed if absorbed else query_rows
+        out = form(parts, h, q, return_attention)
         return (out[0].to(back), out[1]) if return_attention else out.to(back)
 
     def step_joint(self, h: Tensor, q: Tensor, t: int, # as in `step`; `h` may carry gradients of earlier joint blocks
@@ -352,7 +461,9 @@ class Expert(nn.Module):
                   ) -> tuple[Tensor, Tensor]:          # (B, L, D), (B, Q, D)
         "All rows of frozen block `t` with joint attention."
         back = q.dtype
-        h, q = full_rows(self.parts(self._check_block(t, least=1)), *self._cast(h, q), tokens_see_queries)
+        parts = self.parts(self._check_block(t, least=1))
+        h, q = self._cast(h, q)
+        h, q = full_rows(parts, h, q, tokens_see_queries)
         return h.to(back), q.to(back)
 
     def finish_queries(self, q: Tensor) -> Tensor: # (B, Q, D) -> (B, Q, D)
@@ -361,7 +472,9 @@ class Expert(nn.Module):
 
     def text(self, prompts: list[str]) -> Tensor: # (P, E) float32, not normalised
         "Upstream's text features. Raises `InputError` for a vision-only expert."
-        if not self.has_text: raise InputError(f"Expert '{self.name}' ({self.family}) has no text encoder.", remedy="use head=\"linear\" for it.")
+        if not self.has_text:
+            raise InputError(f"Expert '{self.name}' ({self.family}) has no text encoder.",
+                             remedy="use head=\"linear\" for it.")
         if isinstance(prompts, str): prompts = [prompts]
         if not prompts: raise InputError("No prompts given.", remedy="pass a list with at least one sentence.")
         with torch.no_grad(): return self.encode_text(list(prompts)).float()
@@ -374,7 +487,8 @@ class Expert(nn.Module):
                  ) -> Tensor:            # (..., rows, columns)
         "The patch tokens' values in image order; class tokens and queries are dropped."
         rows, columns = self.grid
-        return values[..., self.n_prefix:self.n_prefix + rows*columns].unflatten(-1, (rows, columns))
+        patches = values[..., self.n_prefix:self.n_prefix + rows*columns]
+        return patches.unflatten(-1, (rows, columns))
 
     def forward(self, x: Tensor) -> Tensor: return self.stream(x, self.depth)[0] # (B, 3, h, w) -> (B, E)
 
@@ -384,17 +498,11 @@ class Expert(nn.Module):
 
     def _check_block(self, t: int, least=0) -> int:
         if not least <= t <= self.depth:
-            raise InputError(f"Block {t} asked of '{self.name}', which has {self.depth} blocks.", remedy=f"choose a block (or T1) from {least} to {self.depth}.")
+            raise InputError(f"Block {t} asked of '{self.name}', which has {self.depth} blocks.",
+                             remedy=f"choose a block (or T1) from {least} to {self.depth}.")
         return int(t)
 
-    def _repr_markdown_(self) -> str:
-        facts = {"family": self.family, "blocks": self.depth, "width": self.width, "tokens": self.n_tokens, "input": "x".join(map(str, self.input_size)),
-                 "text": "yes" if self.has_text else "no", **{k: v for k, v in self.card.items() if k not in ("name", "family")}}
-        return f"**{self.name}**\n\n" + "\n".join(f"- {k}: {v}" for k, v in facts.items())
-
-    def extra_repr(self) -> str: return f"{self.name}: {self.family}, depth={self.depth}, width={self.width}, input={self.input_size}"
-
-# %% ../../nbs/core/experts/core.ipynb #45eaba82
+# %% ../../nbs/core/experts/core.ipynb #d17796e7
 @dataclass
 class Family:
     "One row of the table of families."
@@ -407,14 +515,19 @@ class Family:
 
 FAMILIES: dict[str, Family] = {}
 
-_modules = {"clip": "clip", "open_clip": "openclip", "open_clip_timm": "openclip", "siglip": "clip", "siglip2": "clip", "blip2": "generative", "llava": "generative", "gemma3": "generative",
-            "internvl": "generative", "qwen2_5_vl": "qwen", "qwen3_vl": "qwen", "dinov2": "generative", "timm_cnn": "cnn"}
-
 
 def register(name: str, tiny: Callable, from_folder=None, model_types=(), note="") -> Family:
     "Add a family to the table."
     FAMILIES[name] = Family(name, tiny, from_folder, tuple(model_types), note)
     return FAMILIES[name]
+
+# %% ../../nbs/core/experts/core.ipynb #5fdda9de
+_modules = {"clip": "clip", "open_clip": "openclip", "open_clip_timm": "openclip", "siglip": "clip", "siglip2": "clip",
+            "blip2": "generative", "llava": "generative", "gemma3": "generative", "internvl": "generative",
+            "qwen2_5_vl": "qwen", "qwen3_vl": "qwen", "dinov2": "generative", "timm_cnn": "cnn"}
+
+
+def family_names() -> list[str]: return list(_modules)
 
 
 def family(name: str) -> Family:
@@ -423,7 +536,7 @@ def family(name: str) -> Family:
     if name not in FAMILIES: raise did_you_mean(name, {*FAMILIES, *_modules}, "family")
     return FAMILIES[name]
 
-
+# %% ../../nbs/core/experts/core.ipynb #dd932156
 def tiny(name: str, # a family, such as "clip"; `family_names()` lists them
          seed=0,    # of the random weights
          **options, # of the family's own tiny model, such as depth, width, image_size
@@ -434,17 +547,19 @@ def tiny(name: str, # a family, such as "clip"; `family_names()` lists them
         torch.manual_seed(seed)
         return build(**options)
 
+# %% ../../nbs/core/experts/core.ipynb #adc96d5f
+def _redraw(name: str, p: nn.Parameter, noise: Tensor, spread: float) -> None:
+    "New values of one parameter."
+    if p.ndim == 1: p.add_(spread*noise)
+    elif "embed" in name: p.copy_(noise*spread)
+    else: p.copy_(noise*(1.2/math.sqrt(max(p[0].numel(), 1))))
 
-def family_names() -> list[str]: return list(_modules)
 
-# %% ../../nbs/core/experts/core.ipynb #047b285a
 def randomise(model: nn.Module, seed=0, spread=0.2) -> nn.Module:
     "Draw every parameter of `model` anew: matrices scaled to their input width, vectors around their own value."
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in sorted(model.named_parameters()):
             if p.ndim == 0: continue
-            noise = torch.randn(p.shape, generator=generator)
-            if p.ndim == 1: p.add_(spread*noise)
-            else: p.copy_(noise*(1.2/math.sqrt(max(p[0].numel(), 1)) if "embed" not in name else spread))
+            _redraw(name, p, torch.randn(p.shape, generator=generator), spread)
     return model

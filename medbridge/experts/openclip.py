@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OpenCLIPExpert', 'TimmCLIPExpert']
 
-# %% ../../nbs/core/experts/openclip.ipynb #c8c4b5be
+# %% ../../nbs/core/experts/openclip.ipynb #a1f3d84c
 import json, os
 from pathlib import Path
 
@@ -14,9 +14,15 @@ from torch import Tensor
 
 from ..basics import InputError
 from .clip import OPEN_CLIP, TRANSFORMERS, check_fit, read_tensors, weight_files
-from .core import BlockParts, Expert, ViewTransform, randomise, register
+from .core import OPENAI_MEAN, OPENAI_STD, BlockParts, Expert, ViewTransform, randomise, register
 
-# %% ../../nbs/core/experts/openclip.ipynb #2a6c1812
+# %% ../../nbs/core/experts/openclip.ipynb #15ad4cdf
+def _thirds(linear_weight: Tensor, linear_bias: Tensor|None) -> tuple[tuple, tuple]:
+    "Weights and biases of queries, keys and values, cut from fused ones."
+    biases = (None,)*3 if linear_bias is None else linear_bias.chunk(3)
+    return linear_weight.chunk(3), biases
+
+# %% ../../nbs/core/experts/openclip.ipynb #b684f292
 class OpenCLIPExpert(Expert):
     "An open_clip model with its native ViT."
     family = "open_clip"
@@ -29,8 +35,9 @@ class OpenCLIPExpert(Expert):
     def parts(self, t: int) -> BlockParts:
         b = self.model.visual.transformer.resblocks[t - 1]
         a = b.attn
-        return BlockParts(b.ln_1, a.in_proj_weight.chunk(3), a.in_proj_bias.chunk(3) if a.in_proj_bias is not None else (None,)*3, a.num_heads, a.head_dim**-0.5,
-                          a.out_proj, b.ln_2, b.mlp, scale1=b.ls_1, scale2=b.ls_2)
+        weights, biases = _thirds(a.in_proj_weight, a.in_proj_bias)
+        return BlockParts(b.ln_1, weights, biases, a.num_heads, a.head_dim**-0.5, a.out_proj, b.ln_2, b.mlp,
+                          scale1=b.ls_1, scale2=b.ls_2)
 
     def finish(self, h: Tensor) -> Tensor:
         v = self.model.visual
@@ -43,7 +50,10 @@ class OpenCLIPExpert(Expert):
         assert self.tokenizer is not None
         return self.model.encode_text(self.tokenizer(prompts).to(self.device))
 
-# %% ../../nbs/core/experts/openclip.ipynb #d0f6a520
+# %% ../../nbs/core/experts/openclip.ipynb #f89bf5cf
+def _norm_or_none(module): return None if isinstance(module, torch.nn.Identity) else module
+
+
 class TimmCLIPExpert(OpenCLIPExpert):
     "An open_clip model with a timm ViT, such as BiomedCLIP."
     family = "open_clip_timm"
@@ -57,108 +67,174 @@ class TimmCLIPExpert(OpenCLIPExpert):
 
     def parts(self, t: int) -> BlockParts:
         b = self.trunk.blocks[t - 1]
-        a, none = b.attn, lambda n: None if isinstance(n, torch.nn.Identity) else n
-        return BlockParts(b.norm1, a.qkv.weight.chunk(3), a.qkv.bias.chunk(3) if a.qkv.bias is not None else (None,)*3, a.num_heads, a.scale, lambda x: a.proj(a.norm(x)), b.norm2, b.mlp,
-                          scale1=b.ls1, scale2=b.ls2, q_norm=none(a.q_norm), k_norm=none(a.k_norm))
+        a = b.attn
+        weights, biases = _thirds(a.qkv.weight, a.qkv.bias)
+        def out(x): return a.proj(a.norm(x))
+        return BlockParts(b.norm1, weights, biases, a.num_heads, a.scale, out, b.norm2, b.mlp,
+                          scale1=b.ls1, scale2=b.ls2, q_norm=_norm_or_none(a.q_norm),
+                          k_norm=_norm_or_none(a.k_norm))
 
     def finish(self, h: Tensor) -> Tensor: return self.model.visual.head(self.trunk.forward_head(self.trunk.norm(h)))
     def final_norm(self, x: Tensor) -> Tensor: return self.trunk.norm(x)
 
+# %% ../../nbs/core/experts/openclip.ipynb #48a8f773
+def _scale_and_bias(model) -> dict: # logit_scale, logit_bias
+    bias = getattr(model, "logit_bias", None)
+    return dict(logit_scale=float(model.logit_scale.detach().exp()),
+                logit_bias=None if bias is None else float(bias.detach()))
 
-def _build_timm(name: str, model, view: ViewTransform, config: dict, tokenizer, card=None) -> Expert:
+
+def _check_timm(name: str, v) -> None:
+    "Raises `InputError` for a timm tower that is not a plain ViT."
     from timm.layers import Attention
     from timm.models.vision_transformer import Block, VisionTransformer
+    def plain(b): return type(b) is Block and type(b.attn) is Attention and b.attn.gate is None
+    if not isinstance(v, VisionTransformer) or not all(plain(b) for b in v.blocks):
+        raise InputError(f"'{name}' has the timm tower {type(v).__name__}, which this adapter does not know.",
+                         remedy="choose an open_clip model with a plain ViT.")
+
+
+def _build_timm(name: str, model, view: ViewTransform, config: dict, tokenizer, card=None) -> Expert:
     v = model.visual.trunk
-    if not isinstance(v, VisionTransformer) or not all(type(b) is Block and type(b.attn) is Attention and b.attn.gate is None for b in v.blocks):
-        raise InputError(f"'{name}' has the timm tower {type(v).__name__}, which this adapter does not know.", remedy="choose an open_clip model with a plain ViT.")
-    grid = tuple(v.patch_embed.grid_size)
-    with torch.no_grad(): width = model.visual(torch.zeros(1, 3, *view.size)).shape[-1]
-    return TimmCLIPExpert(name, model, view, config, len(v.blocks), v.embed_dim, width, v.patch_embed.patch_size[0], grid, n_prefix=v.num_prefix_tokens,
-                          logit_scale=float(model.logit_scale.detach().exp()), logit_bias=None if getattr(model, "logit_bias", None) is None else float(model.logit_bias.detach()), tokenizer=tokenizer, card=card)
+    _check_timm(name, v)
+    grid, patch_size = tuple(v.patch_embed.grid_size), v.patch_embed.patch_size[0]
+    with torch.no_grad(): embed_dim = model.visual(torch.zeros(1, 3, *view.size)).shape[-1]
+    return TimmCLIPExpert(name, model, view, config, len(v.blocks), v.embed_dim, embed_dim, patch_size, grid,
+                          n_prefix=v.num_prefix_tokens, **_scale_and_bias(model), tokenizer=tokenizer, card=card)
 
 
 def _build(name: str, model, view: ViewTransform, config: dict, tokenizer, card=None) -> Expert:
     v = model.visual
     if hasattr(v, "trunk"): return _build_timm(name, model, view, config, tokenizer, card)
-    if not hasattr(v, "transformer") or getattr(v, "attn_pool", None) is not None and v.transformer.batch_first is False:
-        raise InputError(f"'{name}' has a {type(v).__name__} tower, which this adapter does not know.", remedy="choose an open_clip model with a native ViT.")
-    side = v.image_size[0]//v.patch_size[0]
-    return OpenCLIPExpert(name, model, view, config, len(v.transformer.resblocks), v.conv1.out_channels, v.output_dim, v.patch_size[0], (side, side), n_prefix=1,
-                          logit_scale=float(model.logit_scale.detach().exp()), logit_bias=None if getattr(model, "logit_bias", None) is None else float(model.logit_bias.detach()), tokenizer=tokenizer, card=card)
+    pooled = getattr(v, "attn_pool", None) is not None
+    if not hasattr(v, "transformer") or pooled and v.transformer.batch_first is False:
+        raise InputError(f"'{name}' has a {type(v).__name__} tower, which this adapter does not know.",
+                         remedy="choose an open_clip model with a native ViT.")
+    patch_size = v.patch_size[0]
+    side = v.image_size[0]//patch_size
+    depth, width = len(v.transformer.resblocks), v.conv1.out_channels
+    return OpenCLIPExpert(name, model, view, config, depth, width, v.output_dim, patch_size, (side, side),
+                          n_prefix=1, **_scale_and_bias(model), tokenizer=tokenizer, card=card)
 
+# %% ../../nbs/core/experts/openclip.ipynb #bbae10ef
+def _text_config(folder: Path, name: str, hub: str) -> str:
+    "Where the configuration of a transformers text model is: the folder itself, or the hub's name."
+    from transformers import AutoConfig
+    offline = os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE")
+    for place, local in ((folder, True), (hub, offline)):     # BiomedCLIP's own folder has none; it is fetched once
+        try: AutoConfig.from_pretrained(place, local_files_only=local)
+        except Exception: continue
+        return str(place)
+    raise InputError(f"'{name}' has the text model {hub} of the hub, and its configuration is in neither the folder "
+                     "nor the local cache, nor could be fetched.", folder,
+                     remedy=f"put the config.json of {hub} into the folder, or load the model once by its hub name "
+                            "with a network.")
 
-def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
+# %% ../../nbs/core/experts/openclip.ipynb #a67d8855
+def _tokenizer(folder: Path, name: str, text: dict):
+    "The tokenizer of a text configuration: open_clip's own, with the folder's merges if it has any, or one of the hub."
     import open_clip
-    folder = Path(folder)
+    length, merges = text.get("context_length", 77), sorted(folder.glob("bpe_*.gz"))
+    if merges: return open_clip.SimpleTokenizer(bpe_path=str(merges[0]), context_length=length)
+    hub = text.get("hf_tokenizer_name")
+    if not hub: return open_clip.SimpleTokenizer(context_length=length)
+    options = text.get("tokenizer_kwargs") or {}
+    for place in (folder, hub):
+        if place is folder and not (folder/"tokenizer_config.json").is_file(): continue
+        try: return open_clip.tokenizer.HFTokenizer(str(place), context_length=length, **options)
+        except Exception: continue
+    raise InputError(f"'{name}' needs the tokenizer {hub}, which is in neither the folder nor the local cache.", folder,
+                     remedy="put its tokenizer files into the folder, or load the model once by its hub name "
+                            "with a network.")
+
+# %% ../../nbs/core/experts/openclip.ipynb #c4716e53
+def _read_open_clip(folder: Path) -> dict:
+    "open_clip_config.json of a folder."
     path = folder/"open_clip_config.json"
-    try: config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError: raise InputError("The folder has no open_clip_config.json.", path, remedy="give the folder of an open_clip model.") from None
-    except ValueError: raise InputError("The model's configuration is not JSON.", path, remedy="fetch the folder again.") from None
-    c = config["model_cfg"]
+    try: return json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise InputError("The folder has no open_clip_config.json.", path,
+                         remedy="give the folder of an open_clip model.") from None
+    except ValueError:
+        raise InputError("The model's configuration is not JSON.", path, remedy="fetch the folder again.") from None
+
+
+def _empty_model(folder: Path, name: str, c: dict):
+    "The model that `model_cfg` describes, with random weights: nothing of the hub's weights is fetched."
+    import open_clip
     text, vision = dict(c.get("text_cfg", {})), dict(c["vision_cfg"])
     custom = c.get("custom_text", False) or "hf_model_name" in text
     if "timm_model_name" in vision: vision["timm_model_pretrained"] = False
-    if "hf_model_name" in text: text = {**text, "hf_model_name": _text_config(folder, name, text["hf_model_name"]), "hf_model_pretrained": False}
-    kept = {**{k: v for k, v in c.items() if k not in ("custom_text", "init_logit_bias")}, "vision_cfg": vision, "text_cfg": text}
-    try: model = (open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP)(**kept, init_logit_bias=c.get("init_logit_bias"))
-    except Exception as error: raise InputError(f"open_clip cannot build this configuration: {' '.join(str(error).split())[:160]}", path, remedy="the model may need a newer open_clip.") from error
-    # some folders hold the same model for transformers too, under other names of its tensors
-    own, state = model.state_dict(), {k: v for f in weight_files(folder, (*OPEN_CLIP, *TRANSFORMERS)) for k, v in read_tensors(f).items()}
-    check_fit(set(own) - set(state), [k for k, v in state.items() if k in own and v.shape != own[k].shape], folder)
-    model.load_state_dict({k: v.to(dtype or torch.float32) if v.is_floating_point() else v for k, v in state.items() if k in own}, strict=False)
+    if "hf_model_name" in text:
+        place = _text_config(folder, name, text["hf_model_name"])
+        text = {**text, "hf_model_name": place, "hf_model_pretrained": False}
+    rest = {k: v for k, v in c.items() if k not in ("custom_text", "init_logit_bias", "vision_cfg", "text_cfg")}
+    cls = open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
+    try: return cls(**rest, vision_cfg=vision, text_cfg=text, init_logit_bias=c.get("init_logit_bias"))
+    except Exception as error:
+        what = " ".join(str(error).split())[:160]
+        raise InputError(f"open_clip cannot build this configuration: {what}", folder/"open_clip_config.json",
+                         remedy="the model may need a newer open_clip.") from error
+
+# %% ../../nbs/core/experts/openclip.ipynb #609452ff
+def _fill(model, folder: Path, dtype) -> None:
+    "The folder's weights into the model; some folders hold the same model for transformers too, under other names."
+    own = model.state_dict()
+    state: dict[str, Tensor] = {}
+    for file in weight_files(folder, (*OPEN_CLIP, *TRANSFORMERS)): state |= read_tensors(file)
+    known = {k: v for k, v in state.items() if k in own}
+    wrong = [k for k, v in known.items() if v.shape != own[k].shape]
+    check_fit(set(own) - set(state), wrong, folder)
+    target = dtype or torch.float32
+    model.load_state_dict({k: v.to(target) if v.is_floating_point() else v for k, v in known.items()}, strict=False)
+
+
+def _view_of(preprocess: dict, size: int) -> ViewTransform:
+    "The view transform of `preprocess_cfg`; open_clip resizes with Pillow."
+    mean, std = tuple(preprocess.get("mean", OPENAI_MEAN)), tuple(preprocess.get("std", OPENAI_STD))
+    return ViewTransform((size, size), mean, std, preprocess.get("resize_mode", "shortest"), edge=size,
+                         kernel=preprocess.get("interpolation", "bicubic"), engine="pil")
+
+
+def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
+    folder = Path(folder)
+    config = _read_open_clip(folder)
+    c = config["model_cfg"]
+    model = _empty_model(folder, name, c)
+    _fill(model, folder, dtype)
     if dtype is not None: model = model.to(dtype)
-    p = config.get("preprocess_cfg", {})
-    size = vision.get("image_size", 224)
-    view = ViewTransform((size, size), tuple(p.get("mean", open_clip.OPENAI_DATASET_MEAN)), tuple(p.get("std", open_clip.OPENAI_DATASET_STD)),
-                         p.get("resize_mode", "shortest"), edge=size, kernel=p.get("interpolation", "bicubic"), engine="pil")
-    return _build(name, model.eval(), view, config, _tokenizer(folder, name, text), card)
+    view = _view_of(config.get("preprocess_cfg", {}), c["vision_cfg"].get("image_size", 224))
+    return _build(name, model.eval(), view, config, _tokenizer(folder, name, dict(c.get("text_cfg", {}))), card)
+
+# %% ../../nbs/core/experts/openclip.ipynb #2f8ed679
+_TINY_TEXT = dict(context_length=24, vocab_size=99, width=32, heads=4, layers=2)
 
 
-def _text_config(folder: Path, name: str, hub: str) -> str:
-    "Where the configuration of a transformers text model is: the folder itself, or the hub's name (BiomedCLIP's own folder has none; a few hundred bytes are fetched once)."
-    from transformers import AutoConfig
-    for place, local in ((folder, True), (hub, os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE"))):
-        try: AutoConfig.from_pretrained(place, local_files_only=local); return str(place)
-        except Exception: continue
-    raise InputError(f"'{name}' has the text model {hub} of the hub, and its configuration is in neither the folder nor the local cache, nor could be fetched.", folder, remedy=f"put the config.json of {hub} into the folder, or load the model once by its hub name with a network.")
-
-
-def _tokenizer(folder: Path, name: str, text: dict):
-    import open_clip
-    length, bpe = text.get("context_length", 77), next(iter(sorted(folder.glob("bpe_*.gz"))), None)
-    if bpe is not None: return open_clip.SimpleTokenizer(bpe_path=str(bpe), context_length=length)
-    hub = text.get("hf_tokenizer_name")
-    if not hub: return open_clip.SimpleTokenizer(context_length=length)
-    for place in (folder, hub):
-        if place is folder and not (folder/"tokenizer_config.json").is_file(): continue
-        try: return open_clip.tokenizer.HFTokenizer(str(place), context_length=length, **text.get("tokenizer_kwargs") or {})
-        except Exception: continue
-    raise InputError(f"'{name}' needs the tokenizer {hub}, which is in neither the folder nor the local cache.", folder, remedy="put its tokenizer files into the folder, or load the model once by its hub name with a network.")
+def _tiny_tokenizer():
+    from medbridge.experts.clip import _ids
+    ids = _ids(99, 24)
+    return lambda prompts: ids(prompts)["input_ids"]
 
 
 def _tiny(depth=3, width=32, image_size=32) -> Expert:
     import open_clip
-    from medbridge.experts.clip import _ids
-    c = dict(embed_dim=24, vision_cfg=dict(image_size=image_size, layers=depth, width=width, head_width=8, patch_size=8, mlp_ratio=2.0, ls_init_value=0.5),
-             text_cfg=dict(context_length=24, vocab_size=99, width=32, heads=4, layers=2))
+    vision = dict(image_size=image_size, layers=depth, width=width, head_width=8, patch_size=8, mlp_ratio=2.0,
+                  ls_init_value=0.5)
+    c = dict(embed_dim=24, vision_cfg=vision, text_cfg=_TINY_TEXT)
     model = randomise(open_clip.model.CLIP(**c).eval(), int(torch.randint(2**31, ())))
-    ids = _ids(99, 24)
-    view = ViewTransform((image_size, image_size), open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD, "shortest", edge=image_size, engine="pil")
-    return _build("tiny-open_clip", model, view, dict(model_cfg=c), lambda prompts: ids(prompts)["input_ids"])
+    return _build("tiny-open_clip", model, _view_of({}, image_size), dict(model_cfg=c), _tiny_tokenizer())
 
 
 def _tiny_timm(depth=2) -> Expert:
     import open_clip
-    from medbridge.experts.clip import _ids
-    c = dict(embed_dim=24, vision_cfg=dict(timm_model_name="vit_tiny_patch16_224", timm_model_pretrained=False, timm_pool="", timm_proj="linear", image_size=224),
-             text_cfg=dict(context_length=24, vocab_size=99, width=32, heads=4, layers=2))
+    vision = dict(timm_model_name="vit_tiny_patch16_224", timm_model_pretrained=False, timm_pool="", timm_proj="linear",
+                  image_size=224)
+    c = dict(embed_dim=24, vision_cfg=vision, text_cfg=_TINY_TEXT)
     model = open_clip.model.CLIP(**c)
     model.visual.trunk.blocks = model.visual.trunk.blocks[:depth]
     model = randomise(model.eval(), int(torch.randint(2**31, ())))
-    ids = _ids(99, 24)
-    view = ViewTransform((224, 224), open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD, "shortest", edge=224, engine="pil")
-    return _build("tiny-open_clip_timm", model, view, dict(model_cfg=c, depth=depth), lambda prompts: ids(prompts)["input_ids"])
+    return _build("tiny-open_clip_timm", model, _view_of({}, 224), dict(model_cfg=c, depth=depth), _tiny_tokenizer())
 
 
-register("open_clip_timm", _tiny_timm, _from_folder, (), "timm ViT towers of open_clip; BiomedCLIP");
-register("open_clip", _tiny, _from_folder, (), "native ViT towers of open_clip");
+register("open_clip_timm", _tiny_timm, _from_folder, (), "timm ViT towers of open_clip; BiomedCLIP")
+register("open_clip", _tiny, _from_folder, (), "native ViT towers of open_clip")

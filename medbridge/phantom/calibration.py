@@ -8,43 +8,64 @@ __all__ = ['READS', 'CELLS', 'settings', 'miniatures', 'reading_set', 'Reader', 
 # %% ../../nbs/core/phantom/calibration.ipynb #567d560e
 import os
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch, torch.nn as nn, torch.nn.functional as F
 
-from ..basics import InputError, atomic_path, cache_dir, fingerprint, progress
+from ..basics import InputError, atomic_path, cache_dir, progress
 from . import benchmark, findings, sites
 
-# %% ../../nbs/core/phantom/calibration.ipynb #f0324d73
+# %% ../../nbs/core/phantom/calibration.ipynb #944b9527
 def settings() -> dict:
     "Every setting that decides a pixel: sites, split, images per patient, findings, and the anatomy's fingerprint."
-    return dict(sites={n: asdict(s) for n, s in sites.SITES.items()}, split=benchmark.SPLIT, images_per_patient=benchmark.IMAGES, findings=list(findings.MAKERS),
+    return dict(sites={name: asdict(s) for name, s in sites.SITES.items()}, split=benchmark.SPLIT,
+                images_per_patient=benchmark.IMAGES, findings=list(findings.MAKERS),
                 anatomy=benchmark.load_anatomy().digest)
+
+
+def _miniature(site: str, index: int) -> list:
+    "An image at 128 px, as 8 x 8 means to three decimals."
+    pixels = benchmark.render(site, 0, index, 128, masks=False).pixels
+    return pixels.reshape(8, 16, 8, 16).mean((1, 3)).round(3).tolist()
 
 
 def miniatures(indices=range(6)) -> dict[str, list]:
     "Site and index -> the image, rendered at 128 px, as 8 x 8 means to three decimals."
-    return {f"{s}/{i}": benchmark.render(s, 0, i, 128, masks=False).pixels.reshape(8, 16, 8, 16).mean((1, 3)).round(3).tolist() for s in sites.SITES for i in indices}
+    return {f"{site}/{i}": _miniature(site, i) for site in sites.SITES for i in indices}
 
-# %% ../../nbs/core/phantom/calibration.ipynb #3dd033ed
+# %% ../../nbs/core/phantom/calibration.ipynb #7fb0cd5c
 READS = [f for f in findings.MAKERS if f != "Enlarged Cardiomediastinum"] # what is drawn at phantom-radio
 CELLS = 32                                                               # a side, each 8 pixels of 256
 
 
+def _covered(mask: np.ndarray) -> np.ndarray:
+    "(32, 32) share of each cell that a mask (256, 256) covers, in 255ths, rounded up."
+    return np.ceil(mask.reshape(CELLS, 8, CELLS, 8).mean((1, 3))*255)
+
+# %% ../../nbs/core/phantom/calibration.ipynb #b21d76ee
 def _chunk(site: str, seed: int, first: int, last: int, path: str) -> None:
+    "Render some images and write them with their cells and severities."
     patient, visit = benchmark._patients(sites.site(site), seed, last)
-    images, cover, shown = [], np.zeros((last - first, len(READS), CELLS, CELLS), np.uint8), np.zeros((last - first, len(READS)), np.float32)
+    n, images = last - first, []
+    cover = np.zeros((n, len(READS), CELLS, CELLS), np.uint8)
+    shown = np.zeros((n, len(READS)), np.float32)
     for row, i in enumerate(range(first, last)):
-        r = benchmark.render(site, seed, i, 256, given=benchmark.case(site, seed, i, int(patient[i]), int(visit[i])))
+        case = benchmark.case(site, seed, i, int(patient[i]), int(visit[i]))
+        r = benchmark.render(site, seed, i, 256, given=case)
         images.append(np.round(r.pixels*255).astype(np.uint8))
-        for f, mask in r.masks.items():
-            if f not in READS: continue
-            cover[row, READS.index(f)] = np.ceil(mask.reshape(CELLS, 8, CELLS, 8).mean((1, 3))*255)
-            shown[row, READS.index(f)] = r.case.findings[f]
+        for f in [f for f in r.masks if f in READS]:
+            column = READS.index(f)
+            cover[row, column] = _covered(r.masks[f])
+            shown[row, column] = case.findings[f]
     with atomic_path(path) as part:
-        with open(part, "wb") as f: np.savez(f, images=np.stack(images), cover=cover, shown=shown)
+        with open(part, "wb") as file: np.savez(file, images=np.stack(images), cover=cover, shown=shown)
+
+# %% ../../nbs/core/phantom/calibration.ipynb #e9b8d667
+def _jobs(site: str, seed: int, n: int, folder: Path) -> list[tuple]:
+    "What `_chunk` is called with: 50 images a file."
+    spans = [(first, min(first + 50, n)) for first in range(0, n, 50)]
+    return [(site, seed, first, last, str(folder/f"{first:06d}-{last:06d}.npz")) for first, last in spans]
 
 
 def reading_set(site: str, # phantom-radio, ...
@@ -52,38 +73,46 @@ def reading_set(site: str, # phantom-radio, ...
                 n: int,    # images
                 workers: int|None = None, # processes; default: one per core
                ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    "Images uint8 (n, 256, 256), share of each cell that a finding covers uint8 (n, findings, 32, 32), and severities float32 (n, findings), 0 where it is absent. Kept in the cache."
+    "Images uint8 (n, 256, 256), covered share of cells uint8 (n, findings, 32, 32), severities float32 (n, findings); kept."
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
     from medbridge.phantom import calibration as module # processes need an importable function, also when this runs in a notebook
     folder = cache_dir("phantom", f"reading-{site}-seed{seed}-{benchmark.fingerprint_of_version()}")
-    jobs = [(site, seed, a, min(a + 50, n), str(folder/f"{a:06d}-{min(a + 50, n):06d}.npz")) for a in range(0, n, 50)]
+    jobs = _jobs(site, seed, n, folder)
     todo = [j for j in jobs if not Path(j[-1]).exists()]
-    workers = min(workers or int(os.environ.get("MEDBRIDGE_WORKERS", 0)) or os.cpu_count() or 1, max(1, len(todo)//2))
+    wanted = workers or int(os.environ.get("MEDBRIDGE_WORKERS", 0)) or os.cpu_count() or 1
+    workers = min(wanted, max(1, len(todo)//2))
     if workers <= 1:
         for job in progress(todo, f"rendering {site}", least=4): module._chunk(*job)
     else:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for done in progress(pool.map(module._chunk, *zip(*todo)), f"rendering {site}", total=len(todo), least=4): pass
+            done = pool.map(module._chunk, *zip(*todo))
+            for _ in progress(done, f"rendering {site}", total=len(todo), least=4): pass
     parts = []
     for job in jobs:
         with np.load(job[-1]) as z: parts.append({k: z[k] for k in z.files})
-    return tuple(torch.from_numpy(np.concatenate([p[k] for p in parts])) for k in ("images", "cover", "shown"))
+    images, cover, shown = [torch.from_numpy(np.concatenate([p[k] for p in parts])) for k in ("images", "cover", "shown")]
+    return images, cover, shown
 
-# %% ../../nbs/core/phantom/calibration.ipynb #82763d4b
+# %% ../../nbs/core/phantom/calibration.ipynb #13ccaa3a
 class _Block(nn.Module):
+    "Two convolutions beside the identity; it begins as the identity."
     def __init__(self, n):
         super().__init__()
         self.a, self.b = nn.Conv2d(n, n, 3, 1, 1, bias=False), nn.Conv2d(n, n, 3, 1, 1, bias=False)
         self.na, self.nb = nn.BatchNorm2d(n), nn.BatchNorm2d(n)
         nn.init.zeros_(self.nb.weight)
 
-    def forward(self, x): return F.relu(x + self.nb(self.b(F.relu(self.na(self.a(x))))))
+    def forward(self, x):
+        inner = F.relu(self.na(self.a(x)))
+        return F.relu(x + self.nb(self.b(inner)))
 
 
-def _conv(a, b, stride): return nn.Sequential(nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+def _conv(a, b, stride):
+    "A convolution with its normalisation."
+    return nn.Sequential(nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
 
-
+# %% ../../nbs/core/phantom/calibration.ipynb #d5a48a72
 class Reader(nn.Module):
     "A small fully convolutional network: (B, 1, 256, 256) in [0, 1] to logits (B, findings) and (B, findings, 32, 32)."
     def __init__(self, labels=len(READS), widths=(32, 48, 96), blocks=(2, 2)):
@@ -98,20 +127,23 @@ class Reader(nn.Module):
         self.dense = nn.Conv2d(c, labels, 1)
         self.whole = nn.Linear(2*d, labels)
         self.scale, self.bias = nn.Parameter(torch.ones(labels)), nn.Parameter(torch.full((labels,), -2.0))
-        nn.init.constant_(self.dense.bias, -4.0); nn.init.zeros_(self.whole.weight)
+        nn.init.constant_(self.dense.bias, -4.0)
+        nn.init.zeros_(self.whole.weight)
 
     def features(self, x): # (B, 48, 32, 32) of the cells, (B, 192) of the image
         x = F.pixel_unshuffle(2*x - 1, 4).contiguous(memory_format=torch.channels_last)
         x = self.fine(self.stem(x) + self.place)
         y = self.coarse(x)
-        return self.mix(x + F.interpolate(self.up(y), scale_factor=2.0, mode="nearest")), torch.cat([y.amax((2, 3)), y.mean((2, 3))], 1)
+        enlarged = F.interpolate(self.up(y), scale_factor=2.0, mode="nearest")
+        return self.mix(x + enlarged), torch.cat([y.amax((2, 3)), y.mean((2, 3))], 1)
 
     def forward(self, x):
         cells, whole = self.features(x)
         dense = self.dense(cells).float()
-        return (torch.logsumexp(2*dense.flatten(2), 2) - 3.0)/2*self.scale + self.whole(whole).float() + self.bias, dense
+        peak = (torch.logsumexp(2*dense.flatten(2), 2) - 3.0)/2    # a soft maximum over the cells
+        return peak*self.scale + self.whole(whole).float() + self.bias, dense
 
-
+# %% ../../nbs/core/phantom/calibration.ipynb #0b58829a
 def reader_path() -> Path:
     import medbridge
     return Path(medbridge.__file__).parent/"assets/phantom_reader.safetensors"
@@ -121,12 +153,18 @@ def load_reader() -> Reader:
     "The shipped reference reader, on the CPU in evaluation mode; `InputError` when its file is missing or damaged."
     from safetensors.torch import load_file
     model = Reader().to(memory_format=torch.channels_last)
-    try: model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(reader_path()).items()})
-    except (OSError, RuntimeError, ValueError) as e: raise InputError(f"The reference reader cannot be read ({type(e).__name__}).", reader_path(), remedy="install medbridge again.") from None
+    try:
+        weights = load_file(reader_path())                       # half precision on the disk
+        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+    except (OSError, RuntimeError, ValueError) as e:
+        raise InputError(f"The reference reader cannot be read ({type(e).__name__}).", reader_path(),
+                         remedy="install medbridge again.") from None
     return model.eval()
 
-
+# %% ../../nbs/core/phantom/calibration.ipynb #61cf5533
 def read(model: Reader, images: torch.Tensor, # uint8 (n, 256, 256)
         ) -> np.ndarray:                      # (n, findings) logits
     "What the reader says to images."
-    with torch.no_grad(): return torch.cat([model(x[:, None].float()/255)[0] for x in images.split(50)]).numpy()
+    with torch.no_grad():
+        logits = [model(x[:, None].float()/255)[0] for x in images.split(50)]
+    return torch.cat(logits).numpy()

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['UMBRELLA', 'metadata_folder', 'nih', 'chexpert', 'rsna', 'rows', 'findings_of']
 
-# %% ../../nbs/core/phantom/tables.ipynb #0be26f91
-import importlib.util, zipfile
+# %% ../../nbs/core/phantom/tables.ipynb #f0c06ab8
+import importlib.util
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,47 +16,62 @@ import pandas as pd
 
 from ..basics import InputError, did_you_mean
 from ..data.labels import CHEXPERT14, COVIDX1, NIH14, RSNA1
+from .sites import SITE_NAMES
 
-# %% ../../nbs/core/phantom/tables.ipynb #b073ad8c
+# %% ../../nbs/core/phantom/tables.ipynb #c2a0f062
 def metadata_folder() -> Path:
     "Folder of the metadata that torchxrayvision installs (found without importing it)."
     spec = importlib.util.find_spec("torchxrayvision")
-    if spec is None: raise InputError("The package torchxrayvision is not installed; its tables drive the benchmark's labels.", remedy="pip install torchxrayvision")
-    return Path(spec.origin).parent/"data" # type: ignore[arg-type]  # an installed package has an origin; a check here would change the phantom's version
+    if spec is None:
+        raise InputError("The package torchxrayvision is not installed; its tables drive the benchmark's labels.",
+                         remedy="pip install torchxrayvision")
+    return Path(spec.origin).parent/"data" # type: ignore[arg-type]  # an installed package has an origin
 
+# %% ../../nbs/core/phantom/tables.ipynb #b43ea6e3
+def _person(sex: pd.Series, age: pd.Series, view: pd.Series) -> pd.DataFrame: # columns sex, age (years, float32), view
+    "Sex, age and view in one form."
+    years = pd.to_numeric(age, errors="coerce")
+    return pd.DataFrame(dict(sex=sex.where(sex.isin(["F", "M"])),
+                             age=years.where(years.between(1, 100)).astype(np.float32),
+                             view=np.where(view == "AP", "AP", "PA")))
 
+# %% ../../nbs/core/phantom/tables.ipynb #4892ebff
 @lru_cache(maxsize=1)
 def nih() -> pd.DataFrame:
     "NIH ChestX-ray14: 112,120 rows: sex, age, view, and NIH14 in {0, 1}."
-    raw = pd.read_csv(metadata_folder()/"Data_Entry_2017_v2020.csv.gz", usecols=["Finding Labels", "Patient Age", "Patient Gender", "View Position"])
-    found = raw["Finding Labels"].str.replace("_", " ").str.get_dummies("|").reindex(columns=NIH14, fill_value=0).astype(np.float32)
-    return pd.concat([_person(raw["Patient Gender"], raw["Patient Age"], raw["View Position"]), found], axis=1)
+    columns = ["Finding Labels", "Patient Age", "Patient Gender", "View Position"]
+    raw = pd.read_csv(metadata_folder()/"Data_Entry_2017_v2020.csv.gz", usecols=columns)
+    present = raw["Finding Labels"].str.replace("_", " ").str.get_dummies("|")
+    found = present.reindex(columns=NIH14, fill_value=0).astype(np.float32)
+    people = _person(raw["Patient Gender"], raw["Patient Age"], raw["View Position"])
+    return pd.concat([people, found], axis=1)
 
-
+# %% ../../nbs/core/phantom/tables.ipynb #24d94c02
 @lru_cache(maxsize=1)
 def chexpert() -> pd.DataFrame:
     "CheXpert, frontal rows: sex, age, view, and CHEXPERT14 in {1, 0, -1, NaN}."
     raw = pd.read_csv(metadata_folder()/"chexpert_train.csv.gz")
-    raw = raw[raw["Frontal/Lateral"] == "Frontal"].rename(columns={"Pleural Effusion": "Effusion"}).reset_index(drop=True)
-    return pd.concat([_person(raw["Sex"].str[0], raw["Age"], raw["AP/PA"]), raw[CHEXPERT14].astype(np.float32)], axis=1)
+    frontal = raw[raw["Frontal/Lateral"] == "Frontal"]
+    frontal = frontal.rename(columns={"Pleural Effusion": "Effusion"}).reset_index(drop=True)
+    people = _person(frontal["Sex"].str[0], frontal["Age"], frontal["AP/PA"])
+    return pd.concat([people, frontal[CHEXPERT14].astype(np.float32)], axis=1)
 
-
+# %% ../../nbs/core/phantom/tables.ipynb #75b27247
 @lru_cache(maxsize=1)
 def rsna() -> pd.DataFrame:
     "RSNA Pneumonia, one row per image (26,684): sex, age, view, Pneumonia in {0, 1}."
     folder = metadata_folder()
     with zipfile.ZipFile(folder/"kaggle_stage_2_train_labels.csv.zip") as z:
-        with z.open("stage_2_train_labels.csv") as f: target = pd.read_csv(f, usecols=["patientId", "Target"]).groupby("patientId").Target.max()
-    head = pd.read_csv(folder/"kaggle_stage_2_train_images_dicom_headers.csv.gz", usecols=["PatientID", "PatientAge", "PatientSex", "ViewPosition"]).drop_duplicates("PatientID").set_index("PatientID")
+        with z.open("stage_2_train_labels.csv") as f: boxes = pd.read_csv(f, usecols=["patientId", "Target"])
+    target = boxes.groupby("patientId").Target.max()           # an image has a row for each box
+    columns = ["PatientID", "PatientAge", "PatientSex", "ViewPosition"]
+    head = pd.read_csv(folder/"kaggle_stage_2_train_images_dicom_headers.csv.gz", usecols=columns)
+    head = head.drop_duplicates("PatientID").set_index("PatientID")
     both = head.join(target.rename("Pneumonia"), how="inner").sort_index().reset_index(drop=True)
-    return pd.concat([_person(both.PatientSex, both.PatientAge, both.ViewPosition), both[["Pneumonia"]].astype(np.float32)], axis=1)
+    people = _person(both.PatientSex, both.PatientAge, both.ViewPosition)
+    return pd.concat([people, both[["Pneumonia"]].astype(np.float32)], axis=1)
 
-
-def _person(sex, age, view) -> pd.DataFrame:
-    return pd.DataFrame(dict(sex=sex.where(sex.isin(["F", "M"])), age=pd.to_numeric(age, errors="coerce").where(lambda a: a.between(1, 100)).astype(np.float32),
-                             view=np.where(view == "AP", "AP", "PA")))
-
-
+# %% ../../nbs/core/phantom/tables.ipynb #0b908054
 @lru_cache(maxsize=None)
 def rows(site: str) -> tuple[pd.DataFrame, list[str]]:
     "The label rows of a site, and its vocabulary."
@@ -64,38 +80,51 @@ def rows(site: str) -> tuple[pd.DataFrame, list[str]]:
     if site == "phantom-mimic": return chexpert()[chexpert()["view"] == "AP"].reset_index(drop=True), CHEXPERT14
     if site == "phantom-rsna": return rsna(), RSNA1
     if site == "phantom-covidx": return rsna(), COVIDX1
-    raise did_you_mean(site, ["phantom-nih", "phantom-chexpert", "phantom-mimic", "phantom-rsna", "phantom-covidx"], "site")
+    raise did_you_mean(site, [f"phantom-{name}" for name in SITE_NAMES], "site")
 
-# %% ../../nbs/core/phantom/tables.ipynb #1032f9b6
-UMBRELLA = {"Lung Opacity": ("Consolidation", "Infiltration", "Pneumonia", "Atelectasis", "Edema"), "Lung Lesion": ("Nodule", "Mass"), "Pleural Other": ("Pleural Thickening",)}
+# %% ../../nbs/core/phantom/tables.ipynb #c8149716
+UMBRELLA = {"Lung Opacity": ("Consolidation", "Infiltration", "Pneumonia", "Atelectasis", "Edema"),
+            "Lung Lesion": ("Nodule", "Mass"),
+            "Pleural Other": ("Pleural Thickening",)}
 
 
+def _is_drawn(value: float, rng: np.random.Generator) -> bool:
+    "A positive label always, an uncertain one half of the time; the generator moves only for uncertain labels."
+    if value == 1: return True
+    return value == -1 and rng.random() < 0.5
+
+
+def _strength(value: float) -> float:
+    "Relative severity of a label that is drawn."
+    return 1.0 if value == 1 else 0.35
+
+# %% ../../nbs/core/phantom/tables.ipynb #ee14377e
+_OTHER = [l for l in NIH14 if l not in ("Pneumonia", "Infiltration", "Consolidation")]
+
+
+def _binary(site: str, row: pd.Series, rng: np.random.Generator) -> dict[str, float]:
+    "Findings of a site with one label: its own, and in six of ten images those of a row of NIH."
+    found = {}
+    if rng.random() < 0.6:
+        table = nih()
+        other = table.iloc[int(rng.integers(len(table)))]
+        found = {l: 1.0 for l in _OTHER if other[l] == 1}
+    if site == "phantom-covidx" and row["COVID"] == 1:
+        return {**{k: v for k, v in found.items() if k != "Edema"}, "COVID": 1.0}
+    if row["Pneumonia"] == 1: found["Pneumonia"] = 1.0
+    return found
+
+# %% ../../nbs/core/phantom/tables.ipynb #44886349
 def findings_of(site: str, row: pd.Series, rng: np.random.Generator) -> dict[str, float]:
     "Findings to render for a label row: name -> relative severity (1: usual, 0.35: faint). Umbrella labels become members."
     if site in ("phantom-rsna", "phantom-covidx"): return _binary(site, row, rng)
     found = {}
     labels = rows(site)[1]
     for label in labels:
-        value = row[label]
-        present = value == 1 or (value == -1 and rng.random() < 0.5)
-        if present and label not in UMBRELLA and label != "No Finding": found[label] = 1.0 if value == 1 else 0.35
+        present = _is_drawn(row[label], rng)           # asked of every label: the order of draws is the benchmark's
+        if present and label not in UMBRELLA and label != "No Finding": found[label] = _strength(row[label])
     for label, members in UMBRELLA.items():
-        if label not in labels: continue
-        value = row[label]
-        if (value == 1 or (value == -1 and rng.random() < 0.5)) and not any(m in found for m in members):
-            found[members[rng.integers(len(members))]] = 1.0 if value == 1 else 0.35
-    return found
-
-
-_OTHER = [l for l in NIH14 if l not in ("Pneumonia", "Infiltration", "Consolidation")]
-
-
-def _binary(site: str, row: pd.Series, rng) -> dict[str, float]:
-    found = {}
-    if rng.random() < 0.6:
-        table = nih()
-        other = table.iloc[int(rng.integers(len(table)))]
-        found = {l: 1.0 for l in _OTHER if other[l] == 1}
-    if site == "phantom-covidx" and row["COVID"] == 1: return {**{k: v for k, v in found.items() if k != "Edema"}, "COVID": 1.0}
-    if row["Pneumonia"] == 1: found["Pneumonia"] = 1.0
+        if label not in labels or not _is_drawn(row[label], rng): continue
+        if any(m in found for m in members): continue
+        found[members[rng.integers(len(members))]] = _strength(row[label])
     return found
