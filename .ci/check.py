@@ -2,16 +2,16 @@
 
 1. notebooks are clean and exported: `nbdev_clean` and `nbdev_export` change nothing; README.md is what nbs/index.ipynb
    gives; environment.yml and settings.ini name the same dependencies;
-2. ruff, mypy, the ratchet of style, sizes and plan, and the tests of these runners pass;
-3. every notebook of nbs/ runs: those of the batch by `medbridge reproduce check`, the tutorials in a browser, where
+2. every notebook of nbs/ runs: those of the batch by `medbridge reproduce check`, the tutorials in a browser, where
    there is one (CI installs it), all others as nbdev_test runs them; on the way 60 functions of the library, drawn by
    seed, raise at once, and each must make its own notebook fail;
-4. the documentation is built and no link in it is broken; explorers and tutorials answer to the keyboard in the browser;
-5. the wheel is built, installed into an empty environment and used there (wheel.py).
+3. beside the notebooks, one after the other, so that no core waits: ruff, mypy, the ratchet of style, sizes and plan, and
+   the tests of these runners; the batch, twice; the wheel is built, installed into an empty environment and used there
+   (wheel.py); the documentation is built and no link in it is broken; explorers and tutorials answer to the keyboard.
 
     check.py              all of it
     check.py PATH...      these notebooks only
-    check.py --lint       step 2 only
+    check.py --lint       ruff, mypy, the ratchet and the runners' tests only
     check.py --no-sample  without the functions that raise
 
 With MEDBRIDGE_TUTORIALS=alone in the environment the tutorials run without the browser, which moves the explorers only.
@@ -24,17 +24,21 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from configparser import ConfigParser
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import engine
 import mutants
-from report import BIN, ROOT, check, closing, notices, part, record, run
+from report import BIN, ROOT, check, closing, notices, part, parts, record, run
 
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 LIMIT = 1800    # seconds a notebook may take before it counts as hanging
 SAMPLE = 60     # functions that raise
 SEED = 0
+LONG = ("batch", "compile", "bench_start", "train")   # the longest notebooks
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -106,14 +110,19 @@ def try_notebook(work: mutants.Work) -> engine.Outcome:
     return engine.run_notebook(work.path, work.mutants)
 
 
-def run_notebooks(paths: list[Path], sample: list[mutants.Work], others=()) -> None:
-    "Run each notebook in a fork, the functions of the sample raising on the way; `others`: processes that hold a core."
+def longest_first(paths: list[Path]) -> list[Path]:
+    "Those named in LONG in front, in its order, so that none of them is the last one at work."
+    return sorted(paths, key=lambda p: LONG.index(p.stem) if p.stem in LONG else len(LONG))
+
+
+def run_notebooks(paths: list[Path], sample: list[mutants.Work], beside=None) -> None:
+    "Run each notebook in a fork, the functions of the sample raising on the way; one core is left to what runs `beside`."
     engine.preload()
     drawn = {work.path: work.mutants for work in sample}
-    tasks = [mutants.Work(path, drawn.get(path, {})) for path in paths]
+    tasks = [mutants.Work(path, drawn.get(path, {})) for path in longest_first(paths)]
     trials = []
 
-    def free() -> int: return max(WORKERS, 1 + len(others)) - sum(p.poll() is None for p in others)
+    def free() -> int: return max(1, WORKERS - (beside is not None and beside.busy()))
 
     for n, done in enumerate(engine.in_forks(tasks, try_notebook, free, limit=LIMIT), 1):
         outcome, progress = done.answer, f"{n} of {len(tasks)}"
@@ -134,14 +143,74 @@ def judge(trials: list, wanted: int) -> None:
     record(name, not kept and not missing, "\n".join(["not noticed:", *kept, *missing]), seconds)
 
 
-def batch(folder: Path) -> None:
-    command = (sys.executable, "-m", "medbridge", "reproduce", "check", "--figures", folder)
-    check("experiments: medbridge reproduce check", *command, threads=WORKERS)
-    ok, output, seconds = run(*command)
+# beside the notebooks
+
+@dataclass
+class Step:
+    "A command that runs beside the notebooks, and what its output says."
+    part: str
+    command: tuple
+    judge: Callable[[bool, str, float], object]
+    again: bool = False   # whether it gets a second try, for a machine may be busy for a moment
+
+
+class Beside:
+    "Steps that run one after the other, on a core of their own; `busy` has to be asked again and again."
+    def __init__(self, steps: list[Step]):
+        self.waiting, self.step = list(steps), None
+
+    def busy(self) -> bool:
+        "Whether a step is at work; one that has ended is judged, and the next is started."
+        if self.step is not None:
+            if self.process.poll() is None: return True
+            self.finish()
+        if not self.waiting: return False
+        self.start()
+        return True
+
+    def start(self) -> None:
+        self.step, self.log, self.started = self.waiting.pop(0), tempfile.TemporaryFile("w+"), time.time()
+        self.process = subprocess.Popen([str(c) for c in self.step.command], cwd=ROOT, stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=subprocess.STDOUT)
+
+    def finish(self) -> None:
+        self.log.seek(0)
+        took, step = time.time() - self.started, self.step
+        self.step = None
+        name = f"{step.part}, beside the notebooks"
+        parts[name] = parts.get(name, 0) + took
+        ok, output = self.process.returncode == 0, self.log.read()
+        if not ok and step.again:
+            print(f"{step.part}: failed once and is tried again:\n{output[-1500:]}", flush=True)
+            self.waiting.insert(0, replace(step, again=False))
+        else: step.judge(ok, output, took)
+
+    def wait(self) -> None:
+        while self.busy(): time.sleep(0.1)
+
+
+def own_checks(name: str) -> Callable:
+    "The checks that a script of ours prints count as ours."
+    def judge(ok: bool, output: str, seconds: float) -> None:
+        found = re.findall(r"^(pass|FAIL)  (.+?)(?:  \((\d+) s\))?$", output, re.M)
+        said = [line for line in output.splitlines() if line and not re.match(r"pass  |FAIL  |\d+ passed, ", line)]
+        if ok: print("\n".join(said), flush=True)
+        for word, check_name, took in found: record(check_name, word == "pass", output, float(took or 0))
+        record(f"{name} ran to its end", bool(found) and " passed, " in output, output)
+    return judge
+
+
+def documented(ok: bool, output: str, seconds: float) -> None:
+    record("the documentation is built, no link is broken", ok and "links checked" in output, output, seconds)
+
+
+def batch_ran(ok: bool, output: str, seconds: float) -> None:
+    record("experiments: medbridge reproduce check", ok, output, seconds)
+
+
+def batch_unchanged(ok: bool, output: str, seconds: float) -> None:
     record("a second batch finds everything unchanged", ok and "0 of" in output, output, seconds)
 
-
-# pages
 
 def has_browser() -> bool:
     "Whether .ci/browser.py will find what it needs; CI installs Chromium here."
@@ -149,38 +218,28 @@ def has_browser() -> bool:
     return importlib.util.find_spec("playwright") is not None and lab.find_browser() is not None
 
 
-def documentation() -> None:
-    ok, output, seconds = run(sys.executable, ".ci/docs.py")
-    record("the documentation is built, no link is broken", ok and "links checked" in output, output, seconds)
+def in_the_browser(tutorials: list[Path]) -> Step:
+    "Explorers and tutorials, driven by hand."
+    def judge(ok: bool, output: str, seconds: float) -> None:
+        notices(output)
+        ran = set(re.findall(r"^pass  JupyterLab: (\S+) runs from first to last cell", output, re.M))
+        lost = sorted({p.name for p in tutorials} - ran)
+        name = f"explorers{' and tutorials' if tutorials else ''} answer in JupyterLab and Voila"
+        record(name, ok and not lost, output + "".join(f"\n{n} did not run" for n in lost), seconds)
+    options = () if tutorials else ("--without-tutorials",)
+    name = f"explorers and {len(tutorials)} tutorials in the browser"
+    return Step(name, (sys.executable, ".ci/browser.py", *options), judge, again=True)
 
 
-def in_the_browser(tutorials: list[Path]) -> None:
-    "Explorers and tutorials, driven by hand; a machine that was busy for a moment gets a second try, and that is said."
-    options = [] if tutorials else ["--without-tutorials"]
-    ok, output, seconds = run(sys.executable, ".ci/browser.py", *options)
-    if not ok:
-        print(f"the browser test failed once and is tried again:\n{output[-1500:]}", flush=True)
-        ok, output, seconds = run(sys.executable, ".ci/browser.py", *options)
-    notices(output)
-    ran = set(re.findall(r"^pass  JupyterLab: (\S+) runs from first to last cell", output, re.M))
-    lost = sorted({p.name for p in tutorials} - ran)
-    name = f"explorers{' and tutorials' if tutorials else ''} answer in JupyterLab and Voila"
-    record(name, ok and not lost, output + "".join(f"\n{n} did not run" for n in lost), seconds)
-
-
-# the wheel, beside the notebooks
-
-def start_wheel() -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, ".ci/wheel.py"], cwd=ROOT, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
-
-
-def collect(process: subprocess.Popen) -> None:
-    "The wheel's checks count as ours."
-    output, _ = process.communicate()
-    found = re.findall(r"^(pass|FAIL)  (.+?)(?:  \((\d+) s\))?$", output, re.M)
-    for word, name, seconds in found: record(name, word == "pass", output, float(seconds or 0))
-    record("the wheel's checks ran to their end", bool(found) and " passed, " in output, output)
+def steps(figures: Path, experiments: int) -> list[Step]:
+    "What runs beside the notebooks with or without a browser; what fails most often comes first."
+    python = sys.executable
+    batch = (python, "-m", "medbridge", "reproduce", "check", "--figures", figures, "--workers", max(1, WORKERS - 1))
+    return [Step("ruff, mypy, ratchet, the runners' tests", (python, ".ci/check.py", "--lint"), own_checks("lint")),
+            Step(f"{experiments} experiments", batch, batch_ran),
+            Step("the experiments again", batch, batch_unchanged),
+            Step("the wheel", (python, ".ci/wheel.py"), own_checks("the wheel")),
+            Step("documentation", (python, ".ci/docs.py"), documented)]
 
 
 def everything(with_sample: bool) -> None:
@@ -189,24 +248,22 @@ def everything(with_sample: bool) -> None:
         stored_outputs()
         dependencies()
         check("README.md is what nbs/index.ipynb gives", sys.executable, ".ci/readme.py", "--check")
-    with part("ruff, mypy, ratchet, the runners' tests"): lint()
     every = notebooks()
     in_batch = batch_notebooks(every)
     there = has_browser()
     by_browser = there and os.environ.get("MEDBRIDGE_TUTORIALS") != "alone"
     tutorials = [p for p in every if p.parent.name == "tutorials"] if by_browser else []
     alone = [p for p in every if p not in in_batch and p not in tutorials]
-    building = start_wheel()
-    sample = mutants.sample(SAMPLE, SEED) if with_sample else []
-    with part(f"{len(alone)} notebooks" + (f", {SAMPLE} functions that raise" if sample else "")):
-        run_notebooks(alone, sample, [building])
-    with part("the wheel, after the notebooks"): collect(building)
-    with part("documentation"): documentation()
-    with part(f"explorers and {len(tutorials)} tutorials in the browser"):
-        if there: in_the_browser(tutorials)
-        else: print("NOTICE  no browser: explorers were not moved by hand, and the tutorials ran without one "
-                    "(apt install chromium; pip install playwright)", flush=True)
-    with part(f"{len(in_batch)} experiments, twice"), tempfile.TemporaryDirectory() as folder: batch(Path(folder)/"figures")
+    if not there: print("NOTICE  no browser: explorers are not moved by hand, and the tutorials run without one "
+                        "(apt install chromium; pip install playwright)", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        in_browser = [in_the_browser(tutorials)] if there else []
+        beside = Beside(steps(Path(folder)/"figures", len(in_batch)) + in_browser)
+        beside.busy()
+        sample = mutants.sample(SAMPLE, SEED) if with_sample else []
+        with part(f"{len(alone)} notebooks" + (f", {SAMPLE} functions that raise" if sample else "")):
+            run_notebooks(alone, sample, beside)
+        with part("what was left beside the notebooks"): beside.wait()
     print(f"{len(alone)} notebooks ran alone, {len(tutorials)} in a browser and {len(in_batch)} in the batch, none skipped")
 
 

@@ -40,10 +40,15 @@ def write_page(source: Path) -> None:
     target.write_text(text, encoding="utf-8")
 
 
+def shown(path: Path) -> bool:
+    "Whether a file of nbs/ belongs to the site: hidden folders, of Jupyter's and of a test's, do not."
+    return path.is_file() and not any(part.startswith(".") for part in path.relative_to(NBS).parts)
+
+
 def process() -> None:
     refresh_quarto_yml()
     shutil.rmtree(PROC, ignore_errors=True)
-    for source in sorted(p for p in NBS.rglob("*") if p.is_file() and ".ipynb_checkpoints" not in p.parts): write_page(source)
+    for source in sorted(filter(shown, NBS.rglob("*"))): write_page(source)
 
 
 def add_pages() -> None:

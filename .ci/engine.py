@@ -57,6 +57,7 @@ def preload() -> None:
     "Import once what most notebooks import: each runs in a fork of this process. No thread is started before."
     import medbridge, torch, torchvision, open_clip, timm, transformers  # noqa: E401, F401
     import matplotlib.pyplot, nbdev.test, pandas, scipy.stats, seaborn, skimage, sklearn.linear_model  # noqa: E401, F401
+    import nbformat, peft, pydicom, transformers.models.clip.modeling_clip  # noqa: E401, F401
     torch.set_num_threads(1)
 
 
@@ -325,7 +326,8 @@ def in_forks(tasks: list, work: Callable, free: Callable[[], int], limit=1800) -
     "`work(task)` for each task in a fork of this process, as many at a time as `free()` says; as they end."
     waiting, running = list(tasks), {}
     while waiting or running:
-        while waiting and len(running) < max(1, free()):
+        room = max(1, free())   # asked in every round, for it may start something itself
+        while waiting and len(running) < room:
             task, log, answer = waiting.pop(0), tempfile.TemporaryFile(), tempfile.TemporaryFile()
             sys.stdout.flush()
             pid = os.fork()

@@ -1,7 +1,18 @@
-"The wheel is built, installed with its dependencies into an empty environment outside the checkout, and used there."
+"""The wheel is built, installed into an empty environment outside the checkout, and used there.
+
+What the wheel declares to require, and what that requires in turn, is linked into the empty environment, file by file,
+from the one that runs this; nothing else can be imported there, and pip checks that nothing is missing or too old.
+So a requirement that is not declared is noticed, and nothing is downloaded or unpacked a second time.
+"""
+import os
 import sys
 import tempfile
+import time
+from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from report import ROOT, check, closing, record, run
 
@@ -21,14 +32,44 @@ write_image("radiograph.png", phantom.render("phantom-nih", 7, 1, size=256).pixe
 PREDICT = ("predict", "radiograph.png", "--format", "csv")
 
 
+# an environment of the wheel and what it declares
+
+def add_required(of: metadata.Distribution, extras: set[str], found: dict) -> None:
+    "Add to `found` what a distribution requires here, with these extras, and what that requires in turn."
+    for requirement in map(Requirement, of.requires or ()):
+        name, marker = canonicalize_name(requirement.name), requirement.marker
+        applies = marker is None or any(marker.evaluate(dict(extra=extra)) for extra in ("", *extras))
+        key = name, frozenset(requirement.extras)
+        if not applies or key in found: continue
+        found[key] = metadata.distribution(name)
+        add_required(found[key], requirement.extras, found)
+
+
+def link(distributions, site: Path) -> None:
+    "Links to each file of some distributions of this environment, none to what lies beside them."
+    for distribution in distributions:
+        for file in distribution.files or ():
+            target = site/file
+            if ".." in file.parts or target.exists(): continue   # scripts; a file that two distributions bring
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(distribution.locate_file(file))
+
+
 def install(folder: Path) -> Path | None:
-    "Python of an environment that holds the wheel; None when it could not be made."
+    "Python of an environment in which the wheel and what it declares can be imported, and nothing else."
     if not check("the wheel is built", sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder): return None
-    ok, output, seconds = run(sys.executable, "-m", "venv", folder/"venv")
+    ok, output, seconds = run(sys.executable, "-m", "venv", "--without-pip", folder/"venv")
     python = folder/"venv/bin/python"
-    pip = (python, "-m", "pip", "install", "-q", "--disable-pip-version-check")
-    if ok: ok, output, seconds = run(*pip, "-c", ROOT/"constraints.txt", next(folder.glob("*.whl")))
-    return python if record("the wheel installs into an empty environment", ok, output, seconds) else None
+    pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check")
+    if ok: ok, output, seconds = run(*pip, "install", "-q", "--no-deps", "--no-index", next(folder.glob("*.whl")))
+    if not record("the wheel installs into an empty environment", ok, output, seconds): return None
+    started, found = time.time(), {}
+    site = next(folder.glob("venv/lib/*/site-packages"))
+    add_required(next(iter(metadata.distributions(path=[str(site)]))), set(), found)
+    link(found.values(), site)
+    ok, output, _ = run(*pip, "check")
+    name = f"what it requires is there: {len({name for name, _ in found})} distributions, and no others"
+    return python if record(name, ok and len(found) > 10, output, time.time() - started) else None
 
 
 def use(python: Path, folder: Path) -> None:
@@ -45,6 +86,7 @@ def use(python: Path, folder: Path) -> None:
 
 
 def main() -> int:
+    os.environ.pop("PYTHONPATH", None)   # the checkout, or anything else, must not be seen there
     with tempfile.TemporaryDirectory() as folder:
         python = install(Path(folder))
         if python: use(python, Path(folder))

@@ -16,7 +16,8 @@ from . import compat as _compat
 _compat.install()
 
 _public = {"MedBridge": "medbridge.model"}
-_modules = {m.name for m in _iter_modules(globals().get("__path__", [])) if not m.name.startswith("_")}
+_modules = {m.name for m in _iter_modules(globals().get("__path__", []))
+            if not m.name.startswith("_")}
 
 
 def __getattr__(name):

@@ -12,4 +12,5 @@ from pathlib import Path
 from .cli import main
 
 # a notebook's cells run as `__main__` too, so the name alone does not tell a command from a notebook
-if __name__ == "__main__" and Path(sys.argv[0]).name == "__main__.py": raise SystemExit(main())
+if __name__ == "__main__" and Path(sys.argv[0]).name == "__main__.py":
+    raise SystemExit(main())

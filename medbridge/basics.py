@@ -29,7 +29,10 @@ class InputError(ValueError):
         where = f" [file {path}]" if path is not None else ""
         if row is not None: where += f" [row {row}]"
         super().__init__(f"{problem}{where}" + (f" Remedy: {remedy}" if remedy else ""))
-        self.problem, self.path, self.row, self.remedy = problem, path, row, remedy
+        self.problem = problem
+        self.path = path
+        self.row = row
+        self.remedy = remedy
 
 # %% ../nbs/core/basics.ipynb #35983d97
 def did_you_mean(word: str,          # what was asked for
@@ -107,7 +110,8 @@ def atomic_dir(path: str|Path) -> Iterator[Path]:
 def write_json(path: str|Path, value: Any) -> None:
     "Write `value` as sorted, indented JSON, atomically."
     with atomic_path(path) as part:
-        part.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8")
+        part.write_text(
+            json.dumps(value, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8")
 
 # %% ../nbs/core/basics.ipynb #44921399
 def _put(h, tag: str, data: bytes) -> None:
@@ -124,7 +128,7 @@ def _feed_array(h, x: np.ndarray) -> None:
     if x.dtype == object: _feed(h, x.tolist())
     else: h.update(np.ascontiguousarray(x).data)
 
-
+# %% ../nbs/core/basics.ipynb #282e79b9
 def _feed_tensor(h, x) -> None:
     flat = np.zeros(0)
     if x.numel():
@@ -146,11 +150,11 @@ def _feed_container(h, x: dict|list|tuple) -> None:
 # %% ../nbs/core/basics.ipynb #3a5ef9a5
 _PLAIN = (bool, int, str, np.integer, np.bool_)
 
-
 def _feed_scalar(h, x) -> bool:
     "Feed a scalar, bytes or a file; False for anything else."
     if x is None or isinstance(x, _PLAIN):
-        _put(h, type(x).__name__.rstrip("_"), str(x).encode())
+        _put(h, type(x).__name__.rstrip("_"),
+             str(x).encode())
     elif isinstance(x, (float, np.floating)):
         _put(h, "float", struct.pack("<d", float(x)))
     elif isinstance(x, bytes): _put(h, "bytes", x)
@@ -160,7 +164,7 @@ def _feed_scalar(h, x) -> bool:
     else: return False
     return True
 
-
+# %% ../nbs/core/basics.ipynb #fc3242c8
 def _feed(h, x) -> None:
     if _feed_scalar(h, x): return
     if isinstance(x, np.ndarray): _feed_array(h, x)
@@ -184,7 +188,8 @@ def fingerprint(*objects, # nested dict, list, str, number, bytes, array, tensor
 # %% ../nbs/core/basics.ipynb #af8376ee
 def _is_text(node) -> bool:
     "Whether a statement is a string and nothing else: a docstring."
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(
+        node.value.value, str)
 
 
 @lru_cache(maxsize=None)
@@ -205,13 +210,19 @@ def _imports(source: str, package: str, name: str, is_package=False) -> set[str]
         elif isinstance(node, ast.ImportFrom):
             up = len(parts) - node.level + (1 if is_package else 0)
             base = ".".join(parts[:up]) if node.level else ""
-            module = ".".join(p for p in (base, node.module or "") if p)
+            module = ".".join(p for p in (base, node.module or "")
+                              if p)
             found |= {module} | {f"{module}.{a.name}" for a in node.names}
-    return {m for m in found if m == package or m.startswith(package + ".")}
+    return {m for m in found
+            if m == package or m.startswith(package + ".")}
 
-
+# %% ../nbs/core/basics.ipynb #456b7aab
 @lru_cache(maxsize=None)
 def _module_source(name: str) -> tuple[str, bool]|None:
+    "Source of a module and whether it is a package; a module is read, never run."
+    above = _module_source(name.rpartition(".")[0]) if "." in name else None
+    # what lies in a module that is no package is no module; to look there for one would run it
+    if above is not None and not above[1]: return None
     try: spec = importlib.util.find_spec(name)
     except (ImportError, AttributeError): return None
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
@@ -258,7 +269,8 @@ def progress(iterable: Iterable, # what to go through
     from tqdm.auto import tqdm
     total = len(iterable) if total is None and isinstance(iterable, Sized) else total
     few = total is not None and total < least
-    return tqdm(iterable, desc=desc, total=total, leave=False, disable=few or "MEDBRIDGE_QUIET" in os.environ)
+    return tqdm(iterable, desc=desc, total=total, leave=False,
+                disable=few or "MEDBRIDGE_QUIET" in os.environ)
 
 # %% ../nbs/core/basics.ipynb #259a0f5f
 def _distribution(name: str):
@@ -271,4 +283,5 @@ def package_versions(*names: str) -> dict[str, str]:
     names = names or ("torch", "torchvision", "transformers", "open_clip_torch", "timm", "numpy", "pandas",
                       "scikit-learn", "accelerate")
     found = {n: _distribution(n) for n in names}
-    return {n: d.version for n, d in found.items() if d and d.version}
+    return {n: d.version for n, d in found.items()
+            if d and d.version}

@@ -6,12 +6,12 @@
 __all__ = ['parser', 'main']
 
 # %% ../nbs/core/cli.ipynb #7524472e
-import argparse, sys
+import argparse, os, sys
 from pathlib import Path
 
 from .basics import InputError
 
-# %% ../nbs/core/cli.ipynb #a4d84cad
+# %% ../nbs/core/cli.ipynb #a1ba1a14
 def _batch(call):
     "A notebook that failed is a message and exit status 1, not a traceback."
     from medbridge.reproduction.artefacts import NotebookFailed
@@ -20,54 +20,127 @@ def _batch(call):
         print(f"medbridge: {error}", file=sys.stderr)
         raise SystemExit(1) from None
 
-
+# %% ../nbs/core/cli.ipynb #98d56077
 def _reproduce(args):
     from medbridge.reproduction.batch import reproduce
-    ran = _batch(lambda: reproduce(args.preset, only=args.only, figures=args.figures, workers=args.workers, table=args.table, profile=args.profile))
-    print(f"{sum(ran.values())} of {len(ran)} jobs ran, the others were unchanged; figures are in {args.figures or 'figures'}/{args.preset}")
+    options = dict(only=args.only, figures=args.figures, workers=args.workers, table=args.table, profile=args.profile)
+    ran = _batch(lambda: reproduce(args.preset, **options))
+    figures = f"{args.figures or 'figures'}/{args.preset}"
+    print(f"{sum(ran.values())} of {len(ran)} jobs ran, the others were unchanged; figures are in {figures}")
 
 
 def _status(args):
     from medbridge.reproduction.batch import Batch, status, summary
-    print(summary(status(Batch(args.preset, args.only, figures=args.figures, table=args.table)), args.workers))
+    batch = Batch(args.preset, args.only, figures=args.figures, table=args.table)
+    print(summary(status(batch), args.workers))
 
-
+# %% ../nbs/core/cli.ipynb #cfa354f8
 def _job(args):
-    import os
     from medbridge.reproduction.batch import Batch, die_with_parent, run_job
     if os.environ.pop("MEDBRIDGE_WITH_PARENT", None): die_with_parent()
-    _batch(lambda: run_job(Batch(args.preset, args.only, figures=args.figures, table=args.table), args.job))
+    batch = Batch(args.preset, args.only, figures=args.figures, table=args.table)
+    _batch(lambda: run_job(batch, args.job))
 
 
 def _paper(args):
     from medbridge.reproduction.batch import Batch
     print(Batch(args.preset, figures=args.figures).paper())
 
+# %% ../nbs/core/cli.ipynb #cd308b1c
+def _offer(argument, words, choices=None): # choices None: files
+    "Where the grammar is for tab completion, what it offers for an argument."
+    if not words: return
+    if choices:
+        argument.choices = choices
+        return
+    import shtab
+    argument.complete = shtab.FILE
 
+# %% ../nbs/core/cli.ipynb #e9cacfb9
+def _add_batch(commands, words, name, run, text):
+    "A command over the jobs of a preset."
+    from medbridge.reproduction.presets import PRESETS
+    presets = f"{', '.join(PRESETS)} (default: smoke); example: on the folders of `datasets example all`"
+    jobs = "module whose EXPERIMENTS are run (default: medbridge.reproduction.jobs)"
+    command = commands.add_parser(name, help=text)
+    _offer(command.add_argument("preset", nargs="?", default="smoke", help=presets), words, [*PRESETS])
+    command.add_argument("--figures", help="folder for the figures (default: figures of the checkout)")
+    command.set_defaults(run=run)
+    if run is _paper: return command
+    command.add_argument("--only", help="only the jobs whose name starts with this, and what they read")
+    command.add_argument("--workers", type=int, default=2, help="notebooks at a time, one core each (default: 2)")
+    command.add_argument("--table", default="medbridge.reproduction.jobs", help=jobs)
+    return command
+
+# %% ../nbs/core/cli.ipynb #bd42bf87
+def _add_batches(commands, words):
+    "reproduce, status, job and paper."
+    profile = "Snakemake profile below `workflow/profiles`, such as slurm (default: this machine)"
+    about = "regenerate tables and figures from the notebooks of a checkout"
+    _add_batch(commands, words, "reproduce", _reproduce, about).add_argument("--profile", help=profile)
+    about = "what of a batch is done, stale, failed or running, and how long the rest will take"
+    _add_batch(commands, words, "status", _status, about)
+    about = "run one job of a batch"
+    _add_batch(commands, words, "job", _job, about).add_argument("job", help="its name, as `status` shows it")
+    _add_batch(commands, words, "paper", _paper, "all tables and figures of a preset in one HTML page")
+
+# %% ../nbs/core/cli.ipynb #9b3c181d
 def _train(args):
     from medbridge.training.launch import run_task
     run_task(args.folder)
 
 
+def _add_train(commands, words):
+    about = "train a task written by medbridge.training.launch, in a process that `accelerate launch` starts"
+    command = commands.add_parser("train", help=about)
+    command.add_argument("folder", help="folder of the task")
+    command.set_defaults(run=_train)
+
+# %% ../nbs/core/cli.ipynb #560b4b8d
 def _predict(args):
-    import json
-    from medbridge.mixture.card import STATEMENT
     from medbridge.model import MedBridge
     missing = [f for f in args.images if not Path(f).is_file()]
     if missing: raise InputError("There is no such image.", missing[0], remedy="check the path.")
-    if args.top < 1: raise InputError(f"Heat maps for {args.top} labels asked for.", remedy="ask for at least one, or leave --explain out.")
+    if args.top < 1:
+        problem = f"Heat maps for {args.top} labels asked for."
+        raise InputError(problem, remedy="ask for at least one, or leave --explain out.")
     model = MedBridge.from_pretrained(args.model)
     found = model.diagnose(args.images, explain=args.top if args.explain else 0)
     if args.explain: found.save(args.explain)
-    if args.format == "csv": print(found.table().to_csv(index=False), end="")
-    elif args.format == "json": print(json.dumps([d.to_dict() for d in found], indent=1, ensure_ascii=False))
-    else: print("\n\n".join(d.to_text() for d in found))
-    say = lambda text: print(text, file=sys.stderr)
-    say("\nThis model was not trained on:\n" + "\n".join(f"  {g}" for g in found[0].gaps))
-    if args.explain: say(f"Heat maps, and a page to look at them: {Path(args.explain)/'index.html'}")
-    say(STATEMENT)
+    print(_in_format(found, args.format), end="" if args.format == "csv" else "\n")
+    print(_caveats(found[0].gaps, args.explain), file=sys.stderr)
 
+# %% ../nbs/core/cli.ipynb #a9417fa3
+def _in_format(found, form: str) -> str: # form: table, json, csv
+    "Diagnoses as text."
+    import json
+    if form == "csv": return found.table().to_csv(index=False)
+    if form == "table": return "\n\n".join(d.to_text() for d in found)
+    return json.dumps([d.to_dict() for d in found], indent=1, ensure_ascii=False)
 
+# %% ../nbs/core/cli.ipynb #4d2ca87a
+def _caveats(gaps, explain: str|None) -> str:
+    "What the model was not trained on, where the heat maps are, and what it is not for."
+    from medbridge.mixture.card import STATEMENT
+    lines = ["\nThis model was not trained on:", *(f"  {gap}" for gap in gaps)]
+    if explain: lines.append(f"Heat maps, and a page to look at them: {Path(explain)/'index.html'}")
+    return "\n".join([*lines, STATEMENT])
+
+# %% ../nbs/core/cli.ipynb #ef6caf0a
+def _add_predict(commands, words):
+    about = "calibrated probabilities with intervals, routing weights, warnings and heat maps for radiographs"
+    maps = "write heat maps and a page there: a new folder, or one that this command wrote"
+    model = "folder of a saved model, or 'embedded' (default)"
+    top = "labels to draw heat maps for, the most probable (default: 3)"
+    command = commands.add_parser("predict", help=about)
+    _offer(command.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF"), words)
+    _offer(command.add_argument("--model", default="embedded", help=model), words)
+    command.add_argument("--format", choices=["table", "json", "csv"], default="table")
+    _offer(command.add_argument("--explain", metavar="FOLDER", help=maps), words)
+    command.add_argument("--top", type=int, default=3, help=top)
+    command.set_defaults(run=_predict)
+
+# %% ../nbs/core/cli.ipynb #6c8095b2
 def _doctor(args):
     from medbridge.doctor import examine
     report = examine()
@@ -75,92 +148,102 @@ def _doctor(args):
     if report.broken: raise SystemExit(1)
 
 
-def _completion(args):
-    try: import shtab
-    except ImportError: raise InputError("shtab is not installed, which writes completion for shells.", remedy="pip install shtab") from None
-    print(shtab.complete(parser(words=True), args.shell))
-
-
 def _experts(args):
     from medbridge import experts
     print(experts.available().to_string(index=False))
 
+# %% ../nbs/core/cli.ipynb #d1855a68
+def _check_data(args):
+    from medbridge import datasets
+    report = datasets.check(args.name, args.folder, on_error="report")
+    print(report.to_string(index=False))
+    print(report.attrs["note"])
+    for p in report.attrs["problems"][:20]:
+        place = f"[file {p['file']}] [row {p['row']}]"
+        print(f"  {p['problem']} {place} {p['remedy']}", file=sys.stderr)
+    if not report.ok.all():
+        raise InputError(f"'{args.name}' is not as it should be.", remedy="see the lines that are not ok.")
 
+
+def _audit_data(args):
+    from medbridge import datasets
+    print(datasets.audit(datasets.load_or_csv(args.name, args.folder)))
+
+# %% ../nbs/core/cli.ipynb #831dc215
+def _write_example(args):
+    from medbridge import datasets
+    if not args.folder:
+        remedy = "python -m medbridge datasets example NAME FOLDER"
+        raise InputError("`datasets example` needs a folder to write to.", remedy=remedy)
+    written = datasets.example(args.name, args.folder, n=args.images)
+    if args.name == "all":
+        command = f"MEDBRIDGE_DATA={args.folder} python -m medbridge reproduce example"
+        print(f"{written}: simulated images in the layouts of {', '.join(datasets.SETS)}")
+        print(f"{command}  runs every experiment on them")
+        return
+    reads = f"datasets.load({args.name!r}, folder=...) reads them"
+    print(f"{written}: simulated images in the layout of {args.name}; {reads}")
+
+# %% ../nbs/core/cli.ipynb #be81d1f6
 def _datasets(args):
     from medbridge import datasets
-    if args.action == "list": print(datasets.available().to_string(index=False))
-    elif not args.name: raise InputError(f"`datasets {args.action}` needs the name of a data set.", remedy="see `python -m medbridge datasets`.")
-    elif args.action == "check":
-        report = datasets.check(args.name, args.folder, on_error="report")
-        print(report.to_string(index=False))
-        print(report.attrs["note"])
-        for p in report.attrs["problems"][:20]: print(f"  {p['problem']} [file {p['file']}] [row {p['row']}] {p['remedy']}", file=sys.stderr)
-        if not report.ok.all(): raise InputError(f"'{args.name}' is not as it should be.", remedy="see the lines that are not ok.")
-    elif args.action == "audit": print(datasets.audit(datasets.load_or_csv(args.name, args.folder)))
-    elif not args.folder: raise InputError("`datasets example` needs a folder to write to.", remedy="python -m medbridge datasets example NAME FOLDER")
-    elif args.name == "all": print(f"{datasets.example('all', args.folder, n=args.images)}: simulated images in the layouts of {', '.join(datasets.SETS)}\nMEDBRIDGE_DATA={args.folder} python -m medbridge reproduce example  runs every experiment on them")
-    else: print(f"{datasets.example(args.name, args.folder, n=args.images)}: simulated images in the layout of {args.name}; datasets.load({args.name!r}, folder=...) reads them")
+    if args.action == "list":
+        print(datasets.available().to_string(index=False))
+        return
+    if not args.name:
+        problem = f"`datasets {args.action}` needs the name of a data set."
+        raise InputError(problem, remedy="see `python -m medbridge datasets`.")
+    actions = dict(check=_check_data, audit=_audit_data, example=_write_example)
+    actions[args.action](args)
 
-# %% ../nbs/core/cli.ipynb #cc0d5392
-def parser(words=False, # presets and data sets as choices, and files, for tab completion; parsing names an unknown one with what it may have meant
+# %% ../nbs/core/cli.ipynb #9c734901
+def _add_datasets(commands, words):
+    from medbridge.datasets.registry import PHANTOMS, SETS
+    about = "data sets: where they are expected, what was found; check or audit one; write an example of one or of all"
+    name = "a data set, or a CSV of your own; example: also `all`"
+    folder = "where it lies (default: MEDBRIDGE_DATA/NAME), or where the example is to be written"
+    actions = ["list", "check", "audit", "example"]
+    command = commands.add_parser("datasets", help=about)
+    command.add_argument("action", nargs="?", default="list", choices=actions)
+    _offer(command.add_argument("name", nargs="?", help=name), words, [*SETS, *PHANTOMS, "all"])
+    _offer(command.add_argument("folder", nargs="?", help=folder), words)
+    command.add_argument("--images", type=int, default=60, help="images of an example, at least 24 (default: 60)")
+    command.set_defaults(run=_datasets)
+
+# %% ../nbs/core/cli.ipynb #ec4f2c1d
+def _add_machine(commands, words):
+    "doctor, completion and experts."
+    about = "versions, devices, caches, data sets found, and what to fix"
+    commands.add_parser("doctor", help=about).set_defaults(run=_doctor)
+
+    evaluated = 'eval "$(medbridge completion bash)", or zsh; medbridge completion fish | source'
+    command = commands.add_parser("completion", help=f"tab completion of a shell: {evaluated}")
+    command.add_argument("shell", nargs="?", default="bash", choices=["bash", "zsh", "fish"])
+    command.set_defaults(run=_completion)
+
+    about = "families, embedded experts and models in the local cache"
+    commands.add_parser("experts", help=about).set_defaults(run=_experts)
+
+# %% ../nbs/core/cli.ipynb #fe04cbdf
+def parser(words=False, # for tab completion: presets, data sets and files are offered; when parsing, any word is taken
           ) -> argparse.ArgumentParser:
     "The command line's grammar."
-    from medbridge.datasets.registry import PHANTOMS, SETS
-    from medbridge.reproduction.presets import PRESETS
-    def offer(action, choices=None): # None: files
-        if words and choices: action.choices = choices
-        elif words:
-            import shtab
-            action.complete = shtab.FILE
-    p = argparse.ArgumentParser("medbridge", description="Frozen vision-language models as multi-label chest-radiograph diagnosers. Research software; not for clinical use.")
-    commands = p.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    def batch(name, run, text):
-        c = commands.add_parser(name, help=text)
-        offer(c.add_argument("preset", nargs="?", default="smoke", help=f"{', '.join(PRESETS)} (default: smoke); example: on the folders of `datasets example all`"), [*PRESETS])
-        c.add_argument("--figures", help="folder for the figures (default: figures of the checkout)")
-        c.set_defaults(run=run)
-        if run is not _paper:
-            c.add_argument("--only", help="only the jobs whose name starts with this, and what they read")
-            c.add_argument("--workers", type=int, default=2, help="notebooks at a time, one core each (default: 2)")
-            c.add_argument("--table", default="medbridge.reproduction.jobs", help="module whose EXPERIMENTS are run (default: medbridge.reproduction.jobs)")
-        return c
-    batch("reproduce", _reproduce, "regenerate tables and figures from the notebooks of a checkout").add_argument("--profile", help="Snakemake profile below `workflow/profiles`, such as slurm (default: this machine)")
-    batch("status", _status, "what of a batch is done, stale, failed or running, and how long the rest will take")
-    batch("job", _job, "run one job of a batch").add_argument("job", help="its name, as `status` shows it")
-    batch("paper", _paper, "all tables and figures of a preset in one HTML page")
-
-    c = commands.add_parser("train", help="train a task written by medbridge.training.launch, in a process that `accelerate launch` starts")
-    c.add_argument("folder", help="folder of the task")
-    c.set_defaults(run=_train)
-
-    c = commands.add_parser("predict", help="calibrated probabilities with intervals, routing weights, warnings and heat maps for radiographs")
-    offer(c.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF"))
-    offer(c.add_argument("--model", default="embedded", help="folder of a saved model, or 'embedded' (default)"))
-    c.add_argument("--format", choices=["table", "json", "csv"], default="table")
-    offer(c.add_argument("--explain", metavar="FOLDER", help="write heat maps and a page there: a new folder, or one that this command wrote"))
-    c.add_argument("--top", type=int, default=3, help="labels to draw heat maps for, the most probable (default: 3)")
-    c.set_defaults(run=_predict)
-
-    c = commands.add_parser("doctor", help="versions, devices, caches, data sets found, and what to fix")
-    c.set_defaults(run=_doctor)
-
-    c = commands.add_parser("completion", help="tab completion of a shell: eval \"$(medbridge completion bash)\", or zsh; medbridge completion fish | source")
-    c.add_argument("shell", nargs="?", default="bash", choices=["bash", "zsh", "fish"])
-    c.set_defaults(run=_completion)
-
-    c = commands.add_parser("experts", help="families, embedded experts and models in the local cache")
-    c.set_defaults(run=_experts)
-
-    c = commands.add_parser("datasets", help="data sets: where they are expected, what was found; check or audit one; write an example of one or of all")
-    c.add_argument("action", nargs="?", default="list", choices=["list", "check", "audit", "example"])
-    offer(c.add_argument("name", nargs="?", help="a data set, or a CSV of your own; example: also `all`"), [*SETS, *PHANTOMS, "all"])
-    offer(c.add_argument("folder", nargs="?", help="where it lies (default: MEDBRIDGE_DATA/NAME), or where the example is to be written"))
-    c.add_argument("--images", type=int, default=60, help="images of an example, at least 24 (default: 60)")
-    c.set_defaults(run=_datasets)
-    return p
+    about = "Frozen vision-language models as multi-label chest-radiograph diagnosers."
+    description = f"{about} Research software; not for clinical use."
+    whole = argparse.ArgumentParser("medbridge", description=description)
+    commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for add in (_add_batches, _add_train, _add_predict, _add_machine, _add_datasets): add(commands, words)
+    return whole
 
 
+def _completion(args):
+    try: import shtab
+    except ImportError:
+        problem = "shtab is not installed, which writes completion for shells."
+        raise InputError(problem, remedy="pip install shtab") from None
+    print(shtab.complete(parser(words=True), args.shell))
+
+# %% ../nbs/core/cli.ipynb #2a0b76ec
 def main(argv: list[str]|None = None) -> int:
     "Run a command; input that cannot be used is one line on standard error and exit status 2."
     args = parser().parse_args(argv)

@@ -12,8 +12,9 @@ from html import escape
 from pathlib import Path
 
 from .basics import InputError, cache_dir, package_versions
+from .markup import Markup, html_table
 
-# %% ../nbs/core/doctor.ipynb #34f33f9b
+# %% ../nbs/core/doctor.ipynb #8b1c3e44
 @dataclass
 class Line:
     "One thing that was looked at."
@@ -22,30 +23,81 @@ class Line:
     text: str
     remedy: str = ""
 
+    def _plain(self, width: int) -> str: # width: of the topics, characters
+        mark = dict(good="ok    ", note="note  ", broken="BROKEN")[self.state]
+        topic = self.topic.ljust(width)
+        finding = f"{mark} {topic}  {self.text}"
+        if not self.remedy: return finding
+        indent = " "*(width + 9)
+        return f"{finding}\n{indent}Remedy: {self.remedy}"
 
+    def _row(self) -> list: # cells of an HTML table
+        remedy = f"<br><i>{escape(self.remedy)}</i>" if self.remedy else ""
+        return [self.state, self.topic, Markup(f"{escape(self.text)}{remedy}")]
+
+# %% ../nbs/core/doctor.ipynb #1ce379a3
+def _line(topic: str, good: bool, text: str, remedy: str, otherwise="note") -> Line:
+    "A good line; or one with a remedy, whose state is `otherwise`."
+    if good: return Line(topic, "good", text)
+    return Line(topic, otherwise, text, remedy)
+
+
+def _in_a_line(error: Exception, limit: int) -> str: # characters
+    return " ".join(str(error).split())[:limit]
+
+# %% ../nbs/core/doctor.ipynb #34f33f9b
 @dataclass
 class Report:
     "All that was looked at."
     lines: list[Line]
 
     @property
-    def broken(self) -> list[Line]: return [l for l in self.lines if l.state == "broken"]
+    def broken(self) -> list[Line]:
+        return [l for l in self.lines if l.state == "broken"]
 
     def __str__(self) -> str:
         width = max(len(l.topic) for l in self.lines)
-        mark = dict(good="ok    ", note="note  ", broken="BROKEN")
-        out = [f"{mark[l.state]} {l.topic.ljust(width)}  {l.text}" + (f"\n{' '*(width + 9)}Remedy: {l.remedy}" if l.remedy else "") for l in self.lines]
         notes = sum(l.state == "note" for l in self.lines)
-        return "\n".join([*out, f"{len(self.broken)} broken, {notes} notes"])
+        shown = [l._plain(width) for l in self.lines]
+        return "\n".join([*shown, f"{len(self.broken)} broken, {notes} notes"])
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{l.state}</td><td style='text-align:left'>{escape(l.topic)}</td><td style='text-align:left'>{escape(l.text)}{'<br><i>' + escape(l.remedy) + '</i>' if l.remedy else ''}</td></tr>" for l in self.lines)
-        return f"<table><tr><th>state</th><th>topic</th><th>finding</th></tr>{rows}</table>"
+        return html_table(["state", "topic", "finding"], [line._row() for line in self.lines], text=3)
 
-# %% ../nbs/core/doctor.ipynb #e51710d3
+# %% ../nbs/core/doctor.ipynb #0f335a02
+def _python() -> list[Line]:
+    good = sys.version_info >= (3, 11)
+    machine = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    return [_line("Python", good, machine, "install Python 3.11 or newer.", "broken")]
+
+# %% ../nbs/core/doctor.ipynb #0ae3c47c
+_PACKAGES = {   # module -> distribution
+    "torch": "torch", "torchvision": "torchvision", "transformers": "transformers", "open_clip": "open_clip_torch",
+    "timm": "timm", "pydicom": "pydicom", "ipywidgets": "ipywidgets", "papermill": "papermill",
+}
+
+def _packages() -> list[Line]:
+    import medbridge
+    own = Line("medbridge", "good", medbridge.__version__)
+    return [own, *(_package(module, name) for module, name in _PACKAGES.items())]
+
+# %% ../nbs/core/doctor.ipynb #34d79b39
+def _package(module: str, name: str) -> Line:
+    "Whether a package can be imported, which is more than that it is there."
+    try:
+        importlib.import_module(module)
+        return Line(name, "good", package_versions(name).get(name, "no version"))
+    except Exception as error:
+        upgrade = f"python -m pip install --upgrade {name} (see constraints.txt for versions that work together)."
+        return Line(name, "broken", f"cannot be imported: {_in_a_line(error, 120)}", upgrade)
+
+# %% ../nbs/core/doctor.ipynb #2aa75165
 def folder_size(folder: Path) -> tuple[int, int]: # bytes, files
     "Size of everything below a folder."
-    sizes = [e.stat().st_size for base, _, files in os.walk(folder) for e in os.scandir(base) if e.is_file(follow_symlinks=False)]
+    sizes = []
+    for base, _, _ in os.walk(folder):
+        files = [e for e in os.scandir(base) if e.is_file(follow_symlinks=False)]
+        sizes += [e.stat().st_size for e in files]
     return sum(sizes), len(sizes)
 
 
@@ -55,87 +107,115 @@ def _size(n: float) -> str:
         n /= 1024
     return f"{n:.1f} TiB"
 
-
-def _python() -> list[Line]:
-    good = sys.version_info >= (3, 11)
-    return [Line("Python", "good" if good else "broken", f"{platform.python_version()} on {platform.system()} {platform.machine()}", "" if good else "install Python 3.11 or newer.")]
-
-
-def _packages() -> list[Line]:
-    import medbridge
-    lines = [Line("medbridge", "good", medbridge.__version__)]
-    for module, name in (("torch", "torch"), ("torchvision", "torchvision"), ("transformers", "transformers"), ("open_clip", "open_clip_torch"), ("timm", "timm"), ("pydicom", "pydicom"), ("ipywidgets", "ipywidgets"), ("papermill", "papermill")):
-        try:
-            importlib.import_module(module)
-            lines.append(Line(name, "good", package_versions(name).get(name, "no version")))
-        except Exception as error: lines.append(Line(name, "broken", f"cannot be imported: {' '.join(str(error).split())[:120]}", f"python -m pip install --upgrade {name} (see constraints.txt for versions that work together)."))
-    return lines
-
-
+# %% ../nbs/core/doctor.ipynb #1fe98ae7
 def _devices() -> list[Line]:
     try: import torch
-    except Exception: return []
-    lines = [Line("CPU", "good", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")]
-    if torch.cuda.is_available():
-        lines += [Line(f"GPU {i}", "good", f"{torch.cuda.get_device_name(i)}, {_size(torch.cuda.mem_get_info(i)[0])} free of {_size(torch.cuda.mem_get_info(i)[1])}") for i in range(torch.cuda.device_count())]
-    elif torch.backends.mps.is_available(): lines.append(Line("GPU", "note", "Apple GPU is there and not used"))
-    else: lines.append(Line("GPU", "note", "none found: the CPU is used", "" if "+cpu" in torch.__version__ else "if there is one, check its driver with nvidia-smi."))
-    return lines
+    except Exception: return []   # said by the packages
+    threads = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    return [Line("CPU", "good", threads), *_gpus()]
 
 
+def _gpus() -> list[Line]:
+    import torch
+    if torch.cuda.is_available(): return [_gpu(i) for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available(): return [Line("GPU", "note", "Apple GPU is there and not used")]
+    remedy = "" if "+cpu" in torch.__version__ else "if there is one, check its driver with nvidia-smi."
+    return [Line("GPU", "note", "none found: the CPU is used", remedy)]
+
+# %% ../nbs/core/doctor.ipynb #27294c58
+def _gpu(i: int) -> Line:
+    import torch
+    name = torch.cuda.get_device_name(i)
+    free, total = map(_size, torch.cuda.mem_get_info(i))
+    return Line(f"GPU {i}", "good", f"{name}, {free} free of {total}")
+
+# %% ../nbs/core/doctor.ipynb #aa067dd5
 def _caches() -> list[Line]:
-    lines = []
+    another = "set MEDBRIDGE_CACHE to another folder."
     try: root = cache_dir()
-    except OSError as error: return [Line("cache", "broken", f"cannot be written: {error.strerror}", "set MEDBRIDGE_CACHE to a folder that you may write to.")]
-    for part in sorted(p for p in root.iterdir() if p.is_dir()):
-        size, n = folder_size(part)
-        lines.append(Line(f"cache {part.name}", "good", f"{_size(size)} in {n:,} files"))
-    free = shutil.disk_usage(root).free
-    full = free < 2*2**30
-    lines.append(Line("cache disk", "note" if full else "good", f"{_size(free)} free", "remove parts of the cache (all of it can be made again), or set MEDBRIDGE_CACHE to another disk." if full else ""))
-    if not os.access(root, os.W_OK): lines.append(Line("cache", "broken", "the folder cannot be written", "set MEDBRIDGE_CACHE to another folder."))
-    return lines
+    except OSError as error:
+        remedy = "set MEDBRIDGE_CACHE to a folder that you may write to."
+        return [Line("cache", "broken", f"cannot be written: {error.strerror}", remedy)]
+    lines = [_cache_part(part) for part in sorted(root.iterdir()) if part.is_dir()]
+    lines.append(_cache_disk(shutil.disk_usage(root).free))
+    if os.access(root, os.W_OK): return lines
+    return [*lines, Line("cache", "broken", "the folder cannot be written", another)]
+
+# %% ../nbs/core/doctor.ipynb #34e4c3ef
+def _cache_part(part: Path) -> Line:
+    size, n = folder_size(part)
+    return Line(f"cache {part.name}", "good", f"{_size(size)} in {n:,} files")
 
 
+def _cache_disk(free: int) -> Line: # free: bytes
+    remedy = "remove parts of the cache (all of it can be made again), or set MEDBRIDGE_CACHE to another disk."
+    return _line("cache disk", free >= 2*2**30, f"{_size(free)} free", remedy)
+
+# %% ../nbs/core/doctor.ipynb #ca29afd1
 def _model() -> list[Line]:
     from medbridge.mixture.card import read_folder
     import medbridge
     try: config, calibration = read_folder(Path(medbridge.__file__).parent/"assets/model")
     except InputError as error: return [Line("embedded model", "broken", error.problem, error.remedy or "")]
-    try:
-        from medbridge import experts
-        changed = [e["name"] for e in config["experts"] if experts.load(e["name"]).fingerprint != e["fingerprint"]]
-    except Exception as error: return [Line("embedded experts", "broken", " ".join(str(error).split())[:160], "install medbridge again.")]
-    if changed: return [Line("embedded model", "broken", f"expert {changed[0]} differs from the one it was trained with", "run nbs/core/embedded.ipynb with full = True, or install medbridge again.")]
-    return [Line("embedded model", "good", f"{len(config['labels'])} labels, {len(config['experts'])} experts, {'calibrated' if calibration else 'not calibrated'}")]
+    try: changed = [e["name"] for e in config["experts"] if _has_changed(e)]
+    except Exception as error:
+        return [Line("embedded experts", "broken", _in_a_line(error, 160), "install medbridge again.")]
+    if changed:
+        remedy = "run nbs/core/embedded.ipynb with full = True, or install medbridge again."
+        text = f"expert {changed[0]} differs from the one it was trained with"
+        return [Line("embedded model", "broken", text, remedy)]
+    known = "calibrated" if calibration else "not calibrated"
+    labels, n_experts = len(config["labels"]), len(config["experts"])
+    return [Line("embedded model", "good", f"{labels} labels, {n_experts} experts, {known}")]
 
+# %% ../nbs/core/doctor.ipynb #372114ff
+def _has_changed(expert: dict) -> bool: # expert: its entry in the model's config
+    from medbridge import experts
+    return experts.load(expert["name"]).fingerprint != expert["fingerprint"]
 
+# %% ../nbs/core/doctor.ipynb #d37caca3
 def _data() -> list[Line]:
     from medbridge import datasets
-    table, lines = datasets.available(), []
-    for row in table.itertuples():
+    lines = []
+    for row in datasets.available().itertuples():
         good = row.found.startswith(("embedded", "complete"))
-        lines.append(Line(f"data {row.name}", "good" if good else "note", row.found, "" if good else f"optional; from {row.access}" if row.access else "optional"))
-    if "MEDBRIDGE_DATA" not in os.environ:   # one line says it for all
-        real = [l.topic.split()[1] for l in lines if l.state == "note"]
-        lines = [l for l in lines if l.state == "good"] + [Line("data sets", "note", f"MEDBRIDGE_DATA is not set, so {', '.join(real)} are not looked for", "set it to the folder that holds them; `python -m medbridge datasets` says where each is had. The embedded sites need nothing.")]
-    return lines
+        remedy = f"optional; from {row.access}" if row.access else "optional"
+        topic = f"data {row.name}"
+        lines.append(_line(topic, good, row.found, remedy))
+    if "MEDBRIDGE_DATA" in os.environ: return lines
+    return [l for l in lines if l.state == "good"] + [_not_looked_for(lines)]
+
+
+def _not_looked_for(lines: list[Line]) -> Line:
+    real = [l.topic.split()[1] for l in lines if l.state == "note"]
+    where = "`python -m medbridge datasets` says where each is had. The embedded sites need nothing."
+    remedy = f"set it to the folder that holds them; {where}"
+    return Line("data sets", "note", f"MEDBRIDGE_DATA is not set, so {', '.join(real)} are not looked for", remedy)
+
+# %% ../nbs/core/doctor.ipynb #0fca6681
+_PROGRAMS = {   # topic -> names of the program, and what it is for
+    "browser": (("chromium", "chromium-browser", "google-chrome"), "only needed to test widgets: apt install chromium"),
+    "quarto": (("quarto",), "only needed for the documentation site, which has a fallback: see https://quarto.org"),
+    "git": (("git",), "only needed for the commit in provenance files"),
+}
 
 
 def _programs() -> list[Line]:
-    lines = []
-    for topic, names, what in (("browser", ("chromium", "chromium-browser", "google-chrome"), "only needed to test widgets: apt install chromium"),
-                               ("quarto", ("quarto",), "only needed for the documentation site, which has a fallback: see https://quarto.org"),
-                               ("git", ("git",), "only needed for the commit in provenance files")):
-        found = next((shutil.which(n) for n in names if shutil.which(n)), None)
-        lines.append(Line(topic, "good" if found else "note", Path(found).name if found else "not found", "" if found else what))
-    return lines
+    return [_program(topic, *about) for topic, about in _PROGRAMS.items()]
 
 
+def _program(topic: str, names: tuple[str, ...], what: str) -> Line:
+    found = next(filter(None, map(shutil.which, names)), None)
+    text = Path(found).name if found else "not found"
+    return _line(topic, bool(found), text, what)
+
+# %% ../nbs/core/doctor.ipynb #0c55016a
 def examine() -> Report:
     "Look at everything. Never raises: what cannot be looked at is a broken line."
     lines: list[Line] = []
     for look in (_python, _packages, _devices, _caches, _model, _data, _programs):
         try: lines += look()
-        except Exception as error: lines.append(Line(look.__name__.strip("_"), "broken", f"{type(error).__name__}: {' '.join(str(error).split())[:160]}", "report this with the text above."))
+        except Exception as error:
+            text = f"{type(error).__name__}: {_in_a_line(error, 160)}"
+            lines.append(Line(look.__name__.strip("_"), "broken", text, "report this with the text above."))
     return Report(lines)

@@ -9,21 +9,18 @@ __all__ = ['MACHINE', 'Gallery', 'Explorer', 'Routing', 'RoutingExplorer', 'View
 
 # %% ../nbs/core/widgets.ipynb #65d266f8
 from importlib import import_module as _import_module
-
 _all_ = ["MACHINE", "Gallery", "Explorer", "Routing", "RoutingExplorer", "ViewSet", "ViewExplorer", "Attention",
          "AttentionExplorer", "Shifted", "ShiftExplorer", "Decisions", "ThresholdExplorer", "Cost", "BudgetExplorer",
          "Comparison", "Dashboard"]
-
 # names of helpers before they had modules of their own
 _older = {"_scroll": "frame.scroll", "_features": "frame.frozen_features", "_truth": "routing.truth_in_words",
           "_between": "shift.between"}
 
-
 def _table(head, rows) -> str: # cells that are HTML
-    from medbridge.explorers.frame import Markup, html_table
+    from medbridge.markup import Markup, html_table
     return html_table(head, [[Markup(cell) for cell in row] for row in rows])
 
-
+# %% ../nbs/core/widgets.ipynb #5fcba7e0
 def __getattr__(name):
     if name in _all_: return getattr(_import_module("medbridge.explorers"), name)
     if name not in _older: raise AttributeError(f"module 'medbridge.widgets' has no attribute '{name}'")

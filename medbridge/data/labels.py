@@ -116,9 +116,11 @@ _ORDER = {"nih": NIH14, "chexpert": CHEXPERT14, "rsna": RSNA1, "covidx": COVIDX1
 def _corrected(path: str, usual):
     "A corrected copy, once it has been checked."
     import pandas as pd
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None, engine="python")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None,
+                        engine="python")
     table = table.rename(columns=lambda c: str(c).strip().lower())
-    lost = [c for c in usual.columns if c not in table.columns and c != "note"]
+    lost = [c for c in usual.columns
+            if c not in table.columns and c != "note"]
     if lost:
         raise InputError(f"The alignment table lacks the column '{lost[0]}'.", path,
                          remedy="start from `alignment().to_csv(path)`.")
@@ -129,7 +131,7 @@ def _corrected(path: str, usual):
                          "join them: several names of one site are separated by a semicolon.")
     return table.set_index("finding")
 
-
+# %% ../../nbs/core/data/labels.ipynb #994727c0
 @lru_cache(maxsize=8)
 def _alignment(path: str|None, changed: int):
     import pandas as pd
@@ -163,12 +165,13 @@ def names(site: str) -> dict[str, tuple[str, ...]]:
     "Canonical finding -> the names that the site uses for it; in the order of the site's vocabulary."
     column = _site_column(site)
     cells = alignment()[column]
-    found = {finding: tuple(_in_cell(cell)) for finding, cell in cells.items() if cell.strip()}
+    found = {finding: tuple(_in_cell(cell))
+             for finding, cell in cells.items() if cell.strip()}
     order = [l for l in _ORDER.get(column, ()) if l in found]
     others = [f for f in found if f not in order]
     return {f: found[f] for f in [*order, *others]}
 
-
+# %% ../../nbs/core/data/labels.ipynb #01857056
 def vocabulary(site: str) -> list[str]:
     "Canonical findings that the site defines."
     return list(names(site))
@@ -182,21 +185,19 @@ def shared(a: str, b: str) -> list[str]:
 # %% ../../nbs/core/data/labels.ipynb #41f5c602
 def _key(word: str) -> str:
     return " ".join(str(word).replace("_", " ").lower().split())
-
-
 _SPELLINGS = {"pleural effusions": "Effusion", "covid 19": "COVID", "covid-19": "COVID", "oedema": "Edema"}
-
 
 def _synonyms() -> dict[str, str]:
     "Lower-case name -> canonical finding; a canonical name means itself, a name of several findings the narrowest."
     table, known = alignment(), {}
     for column in ("padchest", "vindr", "chexpert", "nih"):
         # the finding with the fewest names is the narrowest: it comes last, and stays
-        for finding, cell in sorted(table[column].items(), key=lambda row: -row[1].count(";")):
+        for finding, cell in sorted(table[column].items(),
+                                    key=lambda row: -row[1].count(";")):
             for name in _in_cell(cell): known[_key(name)] = finding
     return known | _SPELLINGS | {_key(f): f for f in table.index}
 
-
+# %% ../../nbs/core/data/labels.ipynb #b71f936e
 def canonical(word: str) -> str:
     "The canonical finding for a site's name, whatever its case or spaces. Raises `InputError` with the nearest."
     key = _key(word)
@@ -224,6 +225,7 @@ def apply_policy(values,               # (...) label values: 1, 0, -1 (uncertain
         raise InputError(f"Label value {wrong:g} is not one of 1, 0, -1, blank.",
                          remedy="recode the label columns; see `Manifest.check`.")
     target = values.copy()
-    target[values == -1] = {"zeros": 0., "ones": 1., "ignore": np.nan}[uncertain]
+    target[values == -1] = {"zeros": 0., "ones": 1.,
+                            "ignore": np.nan}[uncertain]
     if blank == "zero": target[missing] = 0.
     return target

@@ -89,7 +89,7 @@ def _unit_range(values: np.ndarray, path) -> np.ndarray:
     if not high > low: return np.zeros_like(values)
     return (values - low)/(high - low)
 
-
+# %% ../../nbs/core/data/radiograph.ipynb #ec870c88
 def _by_type(array: np.ndarray, bits: int, path) -> np.ndarray:
     "Float32 in [0, 1] by the largest value of 8 or 16 bits, else by the array's own range."
     if array.dtype == np.uint8:
@@ -235,7 +235,8 @@ def _stored_range(ds, values: np.ndarray) -> tuple[float, float]:
     "Least and greatest value that the stored bits can hold."
     if values.dtype.kind not in "ui":
         return float(values.min()), float(values.max())
-    bits = int(getattr(ds, "BitsStored", 0) or values.dtype.itemsize*8)
+    bits = int(getattr(ds, "BitsStored", 0)
+               or values.dtype.itemsize*8)
     if values.dtype.kind == "u": return 0., 2.**bits - 1
     half = 2.**(bits - 1)
     return -half, half - 1
@@ -251,7 +252,8 @@ def _padding(ds, values: np.ndarray) -> np.ndarray|None:
     value, limit = _number(ds, "PixelPaddingValue"), _number(ds, "PixelPaddingRangeLimit")
     if value is None: return None
     signed = values.dtype.kind == "i"
-    ends = [_as_signed(end) if signed else end for end in (value, value if limit is None else limit)]
+    ends = [_as_signed(end) if signed else end
+            for end in (value, value if limit is None else limit)]
     return (values >= min(ends)) & (values <= max(ends))
 
 # %% ../../nbs/core/data/radiograph.ipynb #c48f2db7
@@ -267,7 +269,7 @@ def _lut_entries(item, entries: int, bits: int) -> np.ndarray:
     if not two_in_a_word: return data
     return np.stack([data & 255, data >> 8], 1).ravel()
 
-
+# %% ../../nbs/core/data/radiograph.ipynb #0add09bd
 def _lut(item, values: np.ndarray) -> tuple[np.ndarray, int]:
     "Apply one LUT sequence item: (mapped values, bits of an entry)."
     entries, first, bits = (int(x) for x in item.LUTDescriptor)
@@ -304,7 +306,8 @@ def window(values: np.ndarray,      # (H, W) modality values
     "A VOI window (PS3.3 C.11.2.1.2 and C.11.2.1.3)."
     x = values.astype(np.float64)
     if function == "SIGMOID":
-        exponent = np.clip(-4*(x - centre)/width, -700, 700) # beyond that `exp` overflows
+        exponent = np.clip(-4*(x - centre)/width,
+                           -700, 700)   # beyond that `exp` overflows
         return 1/(1 + np.exp(exponent))
     if function == "LINEAR_EXACT":
         return np.clip((x - centre)/width + 0.5, 0, 1)
@@ -323,7 +326,7 @@ def _window_choice(centre, width, function: str, name: str) -> dict[str, Any]:
     return dict(kind="window", centre=float(centre),
                 width=float(width), function=function, name=name)
 
-
+# %% ../../nbs/core/data/radiograph.ipynb #d9d5d39c
 def voi_choices(ds) -> list[dict[str, Any]]:
     "The VOI transformations that a header offers, in order: LUTs, then windows."
     choices: list[dict[str, Any]] = []
@@ -372,8 +375,9 @@ def _by_voi(modality: np.ndarray, choice: dict) -> tuple[np.ndarray, str]:
     done = f"window {centre:g}/{width:g} {function} {choice['name']}".strip()
     return window(modality, centre, width, function), done
 
-
-def _by_range(modality: np.ndarray, ends: tuple[float, float], padding: np.ndarray|None, scale: str):
+# %% ../../nbs/core/data/radiograph.ipynb #b1758742
+def _by_range(modality: np.ndarray, ends: tuple[float, float],
+              padding: np.ndarray|None, scale: str):
     "Modality values over the range that they can take, with `scale='data'` over the one they take outside the padding."
     low, high = ends
     used = modality if padding is None or padding.all() else modality[~padding]
@@ -384,7 +388,8 @@ def _by_range(modality: np.ndarray, ends: tuple[float, float], padding: np.ndarr
     return (modality.astype(np.float64) - low)/max(high - low, 1e-12)
 
 # %% ../../nbs/core/data/radiograph.ipynb #ad76a20e
-def _transform(ds, values: np.ndarray, choice: dict|None, scale: str) -> tuple[np.ndarray, np.ndarray|None, dict]:
+def _transform(ds, values: np.ndarray, choice: dict|None,
+               scale: str) -> tuple[np.ndarray, np.ndarray|None, dict]:
     "Any shape of stored values to float32 in [0, 1], which of them are padding, and what was done."
     padding = _padding(ds, values)
     modality, ends = modality_lut(ds, values)
@@ -435,7 +440,8 @@ _NEEDED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
 
 def _check_header(ds, path, max_pixels: int, frame: int|None) -> int:
     "Frame to read. Raises `InputError` where the header forbids decoding."
-    lacking = [k for k in _NEEDED if getattr(ds, k, None) in (None, "")]
+    lacking = [k for k in _NEEDED
+               if getattr(ds, k, None) in (None, "")]
     if lacking:
         raise InputError(f"The DICOM header lacks {', '.join(lacking)}.", path,
                          remedy="the file is damaged or not an image; fetch it again or leave it out.")
@@ -471,10 +477,11 @@ def _colour(ds, raw: np.ndarray, facts: dict) -> Radiograph|None:
         return Radiograph(_one_or_three(pixels), 8*raw.dtype.itemsize, facts)
     if raw.ndim != 3: return None
     top = 2.**int(ds.BitsStored) - 1
-    pixels = np.clip(raw.astype(np.float64)/top, 0, 1).astype(np.float32)
+    pixels = np.clip(raw.astype(np.float64)/top,
+                     0, 1).astype(np.float32)
     return Radiograph(_one_or_three(pixels), int(ds.BitsStored), facts)
 
-
+# %% ../../nbs/core/data/radiograph.ipynb #38a4716c
 def _read_dicom(source, path, kind, frame, voi, scale, max_pixels) -> Radiograph:
     from pydicom.pixels import pixel_array
     ds = _open_dicom(source, path, kind)
@@ -487,7 +494,8 @@ def _read_dicom(source, path, kind, frame, voi, scale, max_pixels) -> Radiograph
     coloured = _colour(ds, raw, facts)
     if coloured is not None: return coloured
     y, done = _grey(ds, raw, voi, scale, path)
-    bits = int(getattr(ds, "BitsStored", 0) or raw.dtype.itemsize*8)
+    bits = int(getattr(ds, "BitsStored", 0)
+               or raw.dtype.itemsize*8)
     return Radiograph(y[None], bits, {**facts, **done})
 
 # %% ../../nbs/core/data/radiograph.ipynb #5d408494
@@ -504,7 +512,7 @@ def _beginning(path: str|Path|bytes) -> tuple[Any, Any, bytes]:
         raise InputError(f"The file cannot be opened: {error.strerror}.",
                          name, remedy="check its permissions.") from error
 
-
+# %% ../../nbs/core/data/radiograph.ipynb #5bb12636
 def _kind_of(head: bytes, name) -> str:
     "Format of a file that may hold a radiograph; what is unknown may be DICOM if the name does not say otherwise."
     kind = sniff(head)
@@ -561,7 +569,7 @@ def _quantised(pixels: np.ndarray, bits: int) -> np.ndarray:
     kind = np.uint8 if bits == 8 else np.uint16
     return np.round(np.clip(pixels, 0, 1)*top).astype(kind)
 
-
+# %% ../../nbs/core/data/radiograph.ipynb #5dfbdd8b
 def write_image(path: str|Path,      # .png or .jpg (.jpeg)
                 pixels: np.ndarray,  # (H, W) or (C, H, W) float in [0, 1]
                 bits=8,              # 8 or (grey PNG) 16
@@ -573,7 +581,8 @@ def write_image(path: str|Path,      # .png or .jpg (.jpeg)
     if pixels.ndim == 3 and len(pixels) == 1:
         pixels = pixels[0]
     elif pixels.ndim == 3: pixels = pixels.transpose(1, 2, 0)
-    kind = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}.get(Path(path).suffix.lower())
+    kind = {".png": "PNG", ".jpg": "JPEG",
+            ".jpeg": "JPEG"}.get(Path(path).suffix.lower())
     if kind is None: raise InputError("Images are written as .png or .jpg.", path, remedy="use one of these endings.")
     options = dict(quality=quality) if kind == "JPEG" else dict(compress_level=3)
     image = Image.fromarray(_quantised(pixels, bits))
@@ -630,6 +639,9 @@ def square_pixels(image: Radiograph) -> Radiograph:
     h, w = image.size
     if ratio > 1: h = max(1, round(h*ratio))
     else: w = max(1, round(w/ratio))
-    channels = [Image.fromarray(c).resize((w, h), Image.Resampling.BICUBIC) for c in image.pixels]
+    channels = [
+        Image.fromarray(c).resize((w, h), Image.Resampling.BICUBIC)
+        for c in image.pixels]
     pixels = np.stack([np.asarray(c) for c in channels])
-    return Radiograph(np.clip(pixels, 0, 1), image.bits, {**image.facts, "pixel_aspect": 1.0})
+    return Radiograph(np.clip(pixels, 0, 1), image.bits,
+                      {**image.facts, "pixel_aspect": 1.0})

@@ -23,8 +23,10 @@ def _patient_labels(m: Manifest, rows=None) -> tuple[np.ndarray, np.ndarray]:
     who = m.table.patient_id.to_numpy(str)
     values = m.table[m.labels].to_numpy(np.float32)
     patients, at = np.unique(who[rows], return_inverse=True)
-    has = np.zeros((len(patients), len(m.labels)), np.uint8)
-    np.maximum.at(has, at, (values[rows] == 1).astype(np.uint8))
+    has = np.zeros((len(patients), len(m.labels)),
+                   np.uint8)
+    np.maximum.at(has, at,
+                  (values[rows] == 1).astype(np.uint8))
     return patients, has
 
 # %% ../../nbs/core/data/splits.ipynb #bdac6169
@@ -41,7 +43,7 @@ def _stratified(has: np.ndarray, share: float, seed: int) -> np.ndarray:
         _, taken = next(splitter.split(np.zeros((len(y), 1)), y))
     return np.isin(np.arange(len(has)), taken)
 
-
+# %% ../../nbs/core/data/splits.ipynb #6eaededf
 def _take(has: np.ndarray, share: float, seed: int) -> np.ndarray:
     "(P,) bool: a stratified `share` of the patients."
     n = len(has)
@@ -91,7 +93,8 @@ def split_hash(split: pd.DataFrame) -> str:
 def save_split(split: pd.DataFrame, path: str|Path) -> str:
     "Write a split as CSV whose first line holds its hash; gives the hash."
     key = split_hash(split)
-    rows = split[["patient_id", "split"]].sort_values("patient_id").to_csv(index=False, lineterminator="\n")
+    rows = split[["patient_id", "split"]].sort_values("patient_id").to_csv(
+        index=False, lineterminator="\n")
     with atomic_path(path) as part:
         part.write_text(f"# split {key}\n{rows}", encoding="utf-8")
     return key
@@ -130,7 +133,8 @@ def with_split(m: Manifest,
                          path or m.facts.get("source"),
                          int(lost[0]) + 1, "make the split from this data set.")
     out = m.subset(everywhere)
-    out.table["split"] = part.where(at, m.table["split"]).astype(object)
+    out.table["split"] = part.where(at,
+                                    m.table["split"]).astype(object)
     file = None if path is None else Path(path).name
     out.facts |= dict(split_hash=split_hash(table), split_file=file)
     return out
@@ -202,4 +206,5 @@ def fractions(m: Manifest,
     others = order[~np.isin(order, chosen)]
     drawn = patients[np.concatenate([chosen, others])]
     who = m.table.patient_id.astype(str).to_numpy()[rows]
-    return {s: rows[np.isin(who, drawn[:size])] for s, size in sizes.items()}
+    return {s: rows[np.isin(who, drawn[:size])]
+            for s, size in sizes.items()}

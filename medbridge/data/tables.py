@@ -121,7 +121,7 @@ def _options(names, sep, headless, ragged, needs, keep, text):
                                 include_columns=included, check_utf8=False)
     return read, parse, convert
 
-
+# %% ../../nbs/core/data/tables.ipynb #ce228b30
 def _parse(data, path, sep, names, headless, needs, keep, text):
     "Arrow table, and the rows whose number of fields is wrong: (number, expected, actual)."
     import pyarrow as pa
@@ -154,7 +154,7 @@ def _content(path: Path) -> bytes:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return data.lstrip(b"\n")
 
-
+# %% ../../nbs/core/data/tables.ipynb #4c38bb1a
 def _refuse_ragged(bad: list, headless: bool, path) -> None:
     "Raise for rows with more or fewer fields than the header."
     if not bad: return

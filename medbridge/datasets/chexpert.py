@@ -19,7 +19,19 @@ from ..data.splits import stratified
 from ..data.tables import find_table, read_csv
 
 # %% ../../nbs/core/datasets/chexpert.ipynb #81eca17c
-def _their_labels() -> list[str]: return [ts[0] for ts in names("chexpert").values()]
+def _refuse(bad,             # (rows,) bool
+            problem: str,
+            path: Path) -> None:
+    "Raise `InputError` with the first bad row, counted from 1; do nothing where none is bad."
+    rows = np.flatnonzero(bad)
+    if not len(rows): return
+    first = int(rows[0]) + 1
+    raise InputError(problem, path, first, "fetch the table again.")
+
+# %% ../../nbs/core/datasets/chexpert.ipynb #0299deb4
+def _their_labels() -> list[str]:
+    "The columns of the 14 findings as the published tables name them."
+    return [theirs for theirs, in names("chexpert").values()]
 
 
 def _label_columns(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -27,123 +39,250 @@ def _label_columns(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     out = {}
     for finding, (theirs,) in names("chexpert").items():
         values = pd.to_numeric(raw[theirs], errors="coerce").astype(np.float32)
-        wrong = np.flatnonzero((values.isna() & raw[theirs].notna()) | (values.notna() & ~values.isin([1, 0, -1])))
-        if len(wrong): raise InputError(f"A value of label '{theirs}' is not one of 1, 0, -1, blank.", path, int(wrong[0]) + 1, "fetch the table again.")
+        no_number = values.isna() & raw[theirs].notna()
+        another = values.notna() & ~values.isin([1, 0, -1])
+        problem = f"A value of label '{theirs}' is not one of 1, 0, -1, blank."
+        _refuse(no_number | another, problem, path)
         out[finding] = values
     return pd.DataFrame(out)[CHEXPERT14]
 
+# %% ../../nbs/core/datasets/chexpert.ipynb #3f590a97
+def _sex(column: pd.Series) -> pd.Series: # F, M or NaN
+    "By the first letter, in either case."
+    known = column.astype(object).where(column.notna(), "")
+    words = known.astype(str)
+    initials = words.str[:1].str.upper()
+    return initials.map({"F": "F", "M": "M"})
 
-def _sex(column: pd.Series) -> pd.Series: return column.astype(object).where(column.notna(), "").astype(str).str[:1].str.upper().map({"F": "F", "M": "M"})
-
-
+# %% ../../nbs/core/datasets/chexpert.ipynb #e9ae605a
 def _view(frontal: pd.Series, ap_pa: pd.Series) -> pd.Series:
     "AP, PA, L (lateral), or blank; 17 images are called frontal and LL or RL: left as they are."
     side = frontal.astype(str).str.lower()
-    return pd.Series(np.where(side == "lateral", "L", ap_pa.astype(object).where(ap_pa.isin(["AP", "PA", "LL", "RL"]), None)), index=frontal.index, dtype=object)
+    known = ap_pa.isin(["AP", "PA", "LL", "RL"])
+    of_frontal = ap_pa.astype(object).where(known, None)
+    views = np.where(side == "lateral", "L", of_frontal)
+    return pd.Series(views, index=frontal.index, dtype=object)
 
 
-def _ages(column) -> pd.Series: return pd.to_numeric(column, errors="coerce").where(lambda a: (a > 0) & (a <= 120))
+def _ages(column) -> pd.Series: # years, NaN outside (0, 120]
+    years = pd.to_numeric(column, errors="coerce")
+    return years.where((years > 0) & (years <= 120))
 
-# %% ../../nbs/core/datasets/chexpert.ipynb #e4afc843
+# %% ../../nbs/core/datasets/chexpert.ipynb #ad0a160c
+def _chexpert_table(path: Path, split: str) -> pd.DataFrame:
+    "One published table: a row per image, which is all of one split."
+    needs = ["Path", *_their_labels()]
+    may = ["Sex", "Age", "Frontal/Lateral", "AP/PA"]
+    raw = read_csv(path, needs, may, text=["Path", "Sex", "Frontal/Lateral", "AP/PA"])
+    where = raw.Path.str.replace(r"^CheXpert[^/]*/", "", regex=True)
+    named = where.str.extract(r"(patient\d+)/(study\d+)/view\d+_(frontal|lateral)")
+    patient, study, side = (named[i] for i in range(3))
+    _refuse(patient.isna(), "The path does not name a patient and a study.", path)
+    blank = pd.Series(None, index=raw.index, dtype=object)
+    images = dict(
+        path=where,
+        patient_id=patient,
+        study_id=patient + "/" + study,
+        split=split,
+        view=_view(raw.get("Frontal/Lateral", side), raw.get("AP/PA", blank)),
+        sex=_sex(raw.get("Sex", blank)),
+        age=_ages(raw.get("Age", blank)),
+        source_row=np.arange(1, len(raw) + 1))
+    return pd.concat([pd.DataFrame(images), _label_columns(raw, path)], axis=1)
+
+# %% ../../nbs/core/datasets/chexpert.ipynb #ed9f71bd
+_CHEXPERT_FILES = dict(
+    train=("train.csv", "chexpert_train.csv"),
+    val=("valid.csv",),
+    test=("test.csv", "test_labels.csv"))
+
+def _table_or_none(folder: Path, *files: str) -> Path|None:
+    try: return find_table(folder, *files)
+    except InputError: return None
+
+# %% ../../nbs/core/datasets/chexpert.ipynb #c7e57e4d
 def chexpert(folder: str|Path,
              seed=0, # of the validation part, where one has to be made
             ) -> Manifest:
     "CheXpert (Irvin et al. 2019, arXiv:1901.07031), frontal and lateral; uncertain and blank labels kept."
     folder, parts = Path(folder), []
-    for split, files in (("train", ("train.csv", "chexpert_train.csv")), ("val", ("valid.csv",)), ("test", ("test.csv", "test_labels.csv"))):
-        try: path = find_table(folder, *files)
-        except InputError:
-            if split == "test": continue
-            raise
-        raw = read_csv(path, ["Path", *_their_labels()], ["Sex", "Age", "Frontal/Lateral", "AP/PA"], text=["Path", "Sex", "Frontal/Lateral", "AP/PA"])
-        where = raw.Path.str.replace(r"^CheXpert[^/]*/", "", regex=True)
-        parsed = where.str.extract(r"(patient\d+)/(study\d+)/view\d+_(frontal|lateral)")
-        strange = np.flatnonzero(parsed[0].isna())
-        if len(strange): raise InputError("The path does not name a patient and a study.", path, int(strange[0]) + 1, "fetch the table again.")
-        blank = pd.Series(None, index=raw.index, dtype=object)
-        labels = _label_columns(raw, path)
-        parts.append(pd.concat([pd.DataFrame(dict(path=where, patient_id=parsed[0], study_id=parsed[0] + "/" + parsed[1], split=split, view=_view(raw.get("Frontal/Lateral", parsed[2]), raw.get("AP/PA", blank)),
-                                                  sex=_sex(raw.get("Sex", blank)), age=_ages(raw.get("Age", blank)), source_row=np.arange(1, len(raw) + 1))), labels], axis=1))
-    table, official = pd.concat(parts, ignore_index=True), len(parts) == 3
-    if not official: table.loc[table.split == "val", "split"] = "test"
-    m = Manifest(table, CHEXPERT14, "chexpert", folder, True, dict(source=str(find_table(folder, "train.csv", "chexpert_train.csv")), uncertain="ignore",
-                 split="official" if official else "official `valid` as test; validation: 2 % of the training patients, stratified"))
-    return m if official else stratified(m, {"train": .98, "val": .02}, seed, np.flatnonzero((m.table.split == "train").to_numpy()))
+    for split, files in _CHEXPERT_FILES.items():
+        find = _table_or_none if split == "test" else find_table
+        path = find(folder, *files)
+        if path is not None: parts.append(_chexpert_table(path, split))
+    table = pd.concat(parts, ignore_index=True)
+    source = find_table(folder, *_CHEXPERT_FILES["train"])
+    facts = dict(source=str(source), uncertain="ignore", split="official")
+    if len(parts) == 3: return Manifest(table, CHEXPERT14, "chexpert", folder, True, facts)
+    table.loc[table.split == "val", "split"] = "test"
+    facts["split"] = "official `valid` as test; validation: 2 % of the training patients, stratified"
+    m = Manifest(table, CHEXPERT14, "chexpert", folder, True, facts)
+    train = np.flatnonzero((m.table.split == "train").to_numpy())
+    return stratified(m, {"train": .98, "val": .02}, seed, train)
 
-# %% ../../nbs/core/datasets/chexpert.ipynb #582735dc
-PLUS_LABELS = ("report", "findings", "impression")
+# %% ../../nbs/core/datasets/chexpert.ipynb #b06ee9ee
+def _json_object(line: str, path: Path, row: int) -> dict:
+    try: return json.loads(line)
+    except ValueError:
+        remedy = "the file holds one object a line; fetch it again."
+        raise InputError("The line is not a JSON object.", path, row, remedy) from None
 
 
 def _json_lines(path: Path) -> pd.DataFrame:
-    rows = []
-    for i, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines()):
-        if not line.strip(): continue
-        try: rows.append(json.loads(line))
-        except ValueError: raise InputError("The line is not a JSON object.", path, i + 1, "the file holds one object a line; fetch it again.") from None
-    table = pd.DataFrame(rows)
-    lost = [c for c in ("path_to_image", *_their_labels()) if c not in table]
-    if lost: raise InputError(f"The label file lacks '{lost[0]}'.", path, remedy="fetch it again.")
+    "Labels of CheXbert, one row for each image. Raises `InputError` for a damaged line or a missing column."
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    filled = [(i, line) for i, line in enumerate(lines, 1) if line.strip()]
+    table = pd.DataFrame([_json_object(line, path, i) for i, line in filled])
+    wanted = ["path_to_image", *_their_labels()]
+    lost = [c for c in wanted if c not in table]
+    if lost:
+        raise InputError(f"The label file lacks '{lost[0]}'.", path, remedy="fetch it again.")
     return table.drop_duplicates("path_to_image")
 
+# %% ../../nbs/core/datasets/chexpert.ipynb #11a64dec
+PLUS_LABELS = ("report", "findings", "impression")
+_PLUS_IMAGES = dict(png=("PNG", ".png"), dicom=("DICOM", ".dcm"))   # kind -> folder and ending
 
+
+def _label_file(folder: Path, labeler: str) -> Path:
+    "CheXbert's labels, in the folder or in its own. Raises `InputError` where there are none."
+    file = f"{labeler}_fixed.json"
+    own = folder/"chexbert_labels"
+    for place in (folder, own):
+        if (place/file).is_file(): return place/file
+    remedy = "fetch `chexbert_labels` from the data set's page."
+    raise InputError("The label file is missing.", own/file, remedy=remedy)
+
+# %% ../../nbs/core/datasets/chexpert.ipynb #8282cf2c
+def _plus_paths(raw: pd.DataFrame, images: str, folder: Path) -> pd.Series:
+    "Paths of the images, in the folder of their kind where the release has it."
+    top, ending = _PLUS_IMAGES[images]
+    place = f"{top}/" if (folder/top).is_dir() else ""
+    has_dicom = images == "dicom" and "path_to_dcm" in raw
+    published = raw.path_to_dcm if has_dicom else raw.path_to_image
+    return place + published.str.replace(r"\.(jpg|jpeg|png|dcm)$", ending, regex=True)
+
+# %% ../../nbs/core/datasets/chexpert.ipynb #92f2911a
+def _plus_table(path: Path, images: str) -> pd.DataFrame:
+    "The published table without its reports: a row per image."
+    needs = ["path_to_image", "frontal_lateral", "ap_pa", "deid_patient_id", "age", "sex", "split"]
+    may = ["path_to_dcm", "patient_report_date_order", "race", "ethnicity"]
+    text = ["path_to_image", "path_to_dcm", "deid_patient_id", "frontal_lateral", "ap_pa", "sex", "split"]
+    raw = read_csv(path, needs, may, text=text)
+    folders = raw.path_to_image.str.rsplit("/", n=1).str[0]
+    return pd.DataFrame(dict(
+        path=_plus_paths(raw, images, path.parent),
+        patient_id=raw.deid_patient_id,
+        study_id=folders.str.split("/", n=1).str[-1],     # without train or valid
+        view=_view(raw.frontal_lateral, raw.ap_pa),
+        sex=_sex(raw.sex),
+        age=_ages(raw.age),
+        split="train",
+        official_split=raw.split,
+        chexpert_image=raw.path_to_image,
+        race=raw.get("race"),
+        ethnicity=raw.get("ethnicity"),
+        source_row=np.arange(1, len(raw) + 1)))
+
+# %% ../../nbs/core/datasets/chexpert.ipynb #d54e39a3
 def chexpert_plus(folder: str|Path,
                   labeler="report", # report, findings or impression: the text that CheXbert read
                   images="png",     # png or dicom
-                  seed=0,
+                  seed=0,           # of the split
                  ) -> Manifest:
     "CheXpert Plus (Chambon et al. 2024, arXiv:2405.19538)."
+    kinds = tuple(_PLUS_IMAGES)
     if labeler not in PLUS_LABELS: raise did_you_mean(str(labeler), PLUS_LABELS, "labeler")
-    if images not in ("png", "dicom"): raise did_you_mean(str(images), ("png", "dicom"), "kind of images")
+    if images not in kinds: raise did_you_mean(str(images), kinds, "kind of images")
     folder = Path(folder)
     path = find_table(folder, "df_chexpert_plus_240401.csv")
-    raw = read_csv(path, ["path_to_image", "frontal_lateral", "ap_pa", "deid_patient_id", "age", "sex", "split"], ["path_to_dcm", "patient_report_date_order", "race", "ethnicity"],
-                   text=["path_to_image", "path_to_dcm", "deid_patient_id", "frontal_lateral", "ap_pa", "sex", "split"])
-    file = f"{labeler}_fixed.json"
-    found = next((p for p in (folder/file, folder/"chexbert_labels"/file) if p.is_file()), None)
-    if found is None: raise InputError("The label file is missing.", folder/"chexbert_labels"/file, remedy="fetch `chexbert_labels` from the data set's page.")
-    labels = _label_columns(raw[["path_to_image"]].merge(_json_lines(found), "left", "path_to_image"), found)
-    top = {"png": "PNG", "dicom": "DICOM"}[images]
-    place = f"{top}/" if (folder/top).is_dir() else ""
-    name = raw.path_to_image if images == "png" or "path_to_dcm" not in raw else raw.path_to_dcm
-    where = place + name.str.replace(r"\.(jpg|jpeg|png|dcm)$", ".png" if images == "png" else ".dcm", regex=True)
-    table = pd.DataFrame(dict(path=where, patient_id=raw.deid_patient_id, study_id=raw.path_to_image.str.rsplit("/", n=1).str[0].str.split("/", n=1).str[-1], view=_view(raw.frontal_lateral, raw.ap_pa), sex=_sex(raw.sex), age=_ages(raw.age),
-                              split="train", official_split=raw.split, chexpert_image=raw.path_to_image, race=raw.get("race"), ethnicity=raw.get("ethnicity"), source_row=np.arange(1, len(raw) + 1)))
-    m = Manifest(pd.concat([table, labels], axis=1), CHEXPERT14, "chexpert-plus", folder, True, dict(source=str(path), labeler=f"CheXbert on {labeler}", split="70/10/20 % of the patients, stratified", uncertain="ignore"))
+    table = _plus_table(path, images)
+    found = _label_file(folder, labeler)
+    keys = pd.DataFrame(dict(path_to_image=table.chexpert_image))
+    labels = _label_columns(keys.merge(_json_lines(found), "left", "path_to_image"), found)
+    facts = dict(source=str(path), labeler=f"CheXbert on {labeler}",
+                 split="70/10/20 % of the patients, stratified", uncertain="ignore")
+    both = pd.concat([table, labels], axis=1)
+    m = Manifest(both, CHEXPERT14, "chexpert-plus", folder, True, facts)
     return stratified(m, {"train": .7, "val": .1, "test": .2}, seed)
 
-# %% ../../nbs/core/datasets/chexpert.ipynb #b54c0445
+# %% ../../nbs/core/datasets/chexpert.ipynb #e63b2e45
 LABELERS = ("chexpert", "negbio")
+_STUDY = ["subject_id", "study_id"]
 
 
+def _mimic_path(folder: Path, table: str) -> Path:
+    "A table of release 2.0.0 or 2.1.0."
+    files = [f"mimic-cxr-2.{version}-{table}.csv" for version in ("0.0", "1.0")]
+    return find_table(folder, *files)
+
+
+def _refuse_twice(table: pd.DataFrame, key: list[str], path: Path) -> None:
+    "Raise `InputError` for the first row whose key was there before."
+    problem = f"The same {' and '.join(key)} is there twice."
+    _refuse(table.duplicated(key), problem, path)
+
+# %% ../../nbs/core/datasets/chexpert.ipynb #a8540dcf
+def _mimic_tables(paths: dict[str, Path], labeler: str) -> tuple:
+    "Split, metadata and labels, as published. Raises `InputError` for a damaged table."
+    of_split = ["dicom_id", *_STUDY, "split"]
+    of_image = ["dicom_id", "ViewPosition"]
+    of_study = [*_STUDY, *_their_labels()]
+    may = ["StudyDate", "Rows", "Columns"]
+    split = read_csv(paths["split"], of_split, [], text=of_split)
+    metadata = read_csv(paths["metadata"], of_image, may, text=[*of_image, "StudyDate"])
+    labels = read_csv(paths[labeler], of_study, [], text=_STUDY)
+    _refuse_twice(split, ["dicom_id"], paths["split"])
+    _refuse_twice(metadata, ["dicom_id"], paths["metadata"])
+    _refuse_twice(labels, _STUDY, paths[labeler])
+    known = split["split"].isin(["train", "validate", "test"])
+    _refuse(~known, "The split is not train, validate or test.", paths["split"])
+    return split, metadata, labels
+
+# %% ../../nbs/core/datasets/chexpert.ipynb #307d59b8
+def _mimic_people(folder: Path, rows: pd.DataFrame) -> pd.DataFrame|None:
+    "Sex and age at the study, from MIMIC-IV's patients table; dates of both data sets are shifted alike."
+    try: path = find_table(folder, "patients.csv")
+    except InputError: return None
+    raw = read_csv(path, ["subject_id", "gender", "anchor_age", "anchor_year"], [], text=["subject_id"])
+    patients = raw.drop_duplicates("subject_id").set_index("subject_id")
+    p = patients.reindex(rows.subject_id).reset_index(drop=True)
+    year = np.nan
+    if "StudyDate" in rows: year = pd.to_numeric(rows.StudyDate.str[:4], errors="coerce")
+    ages = _ages(p.anchor_age + year - p.anchor_year)
+    return pd.DataFrame(dict(sex=_sex(p.gender), age=ages))
+
+# %% ../../nbs/core/datasets/chexpert.ipynb #12b0c6e5
+def _mimic_images(rows: pd.DataFrame) -> pd.DataFrame:
+    "Names, split and view of each image, from the joined tables."
+    patient = "/p" + rows.subject_id
+    study = "/s" + rows.study_id
+    top = "files/p" + rows.subject_id.str[:2]
+    return pd.DataFrame(dict(
+        path=top + patient + study + "/" + rows.dicom_id + ".jpg",
+        patient_id=rows.subject_id,
+        study_id=rows.study_id,
+        split=rows["split"].map({"train": "train", "validate": "val", "test": "test"}),
+        view=rows.ViewPosition.replace({"LATERAL": "L", "LL": "L"}),
+        source_row=np.arange(1, len(rows) + 1)))
+
+# %% ../../nbs/core/datasets/chexpert.ipynb #df91b16a
 def mimic_cxr_jpg(folder: str|Path,
                   labeler="chexpert", # chexpert or negbio
                  ) -> Manifest:
     "MIMIC-CXR-JPG 2.x (Johnson et al. 2019, arXiv:1901.07042; doi:10.13026/jsn5-t979) with its official split."
     if labeler not in LABELERS: raise did_you_mean(str(labeler), LABELERS, "labeler")
     folder = Path(folder)
-    ids = ["dicom_id", "subject_id", "study_id"]
-    path = {k: find_table(folder, *(f"mimic-cxr-2.{v}-{k}.csv" for v in ("0.0", "1.0"))) for k in (labeler, "split", "metadata")}
-    raw = read_csv(path["split"], [*ids, "split"], [], text=[*ids, "split"])
-    meta = read_csv(path["metadata"], ["dicom_id", "ViewPosition"], ["StudyDate", "Rows", "Columns"], text=["dicom_id", "ViewPosition", "StudyDate"])
-    labels = read_csv(path[labeler], ["subject_id", "study_id", *_their_labels()], [], text=["subject_id", "study_id"])
-    for name, t, key in (("split", raw, ["dicom_id"]), ("metadata", meta, ["dicom_id"]), (labeler, labels, ["subject_id", "study_id"])):
-        twice = np.flatnonzero(t.duplicated(key))
-        if len(twice): raise InputError(f"The same {' and '.join(key)} is there twice.", path[name], int(twice[0]) + 1, "fetch the table again.")
-    wrong = np.flatnonzero(~raw.split.isin(["train", "validate", "test"]))
-    if len(wrong): raise InputError("The split is not train, validate or test.", path["split"], int(wrong[0]) + 1, "fetch the table again.")
-    all_ = raw.merge(meta, "left", "dicom_id").merge(pd.concat([labels[["subject_id", "study_id"]], _label_columns(labels, path[labeler])], axis=1), "left", ["subject_id", "study_id"])
-    table = pd.DataFrame(dict(path="files/p" + all_.subject_id.str[:2] + "/p" + all_.subject_id + "/s" + all_.study_id + "/" + all_.dicom_id + ".jpg", patient_id=all_.subject_id, study_id=all_.study_id,
-                              split=all_.split.map({"train": "train", "validate": "val", "test": "test"}), view=all_.ViewPosition.replace({"LATERAL": "L", "LL": "L"}), source_row=np.arange(1, len(all_) + 1)))
-    people = _mimic_people(folder, all_)
+    paths = {table: _mimic_path(folder, table) for table in (labeler, "split", "metadata")}
+    split, metadata, labels = _mimic_tables(paths, labeler)
+    findings = _label_columns(labels, paths[labeler])
+    of_studies = pd.concat([labels[_STUDY], findings], axis=1)
+    rows = split.merge(metadata, "left", "dicom_id").merge(of_studies, "left", _STUDY)
+    table = _mimic_images(rows)
+    people = _mimic_people(folder, rows)
     if people is not None: table[["sex", "age"]] = people.to_numpy()
-    return Manifest(pd.concat([table, all_[CHEXPERT14]], axis=1), CHEXPERT14, "mimic-cxr-jpg", folder, True,
-                    dict(source=str(path["split"]), labeler=labeler, split="official", unlabelled_images=int(all_[CHEXPERT14].isna().all(axis=1).sum()), uncertain="ignore"))
-
-
-def _mimic_people(folder: Path, rows: pd.DataFrame) -> pd.DataFrame|None:
-    "Sex and age at the study, from MIMIC-IV's patients table; dates of both data sets are shifted alike."
-    try: path = find_table(folder, "patients.csv")
-    except InputError: return None
-    p = read_csv(path, ["subject_id", "gender", "anchor_age", "anchor_year"], [], text=["subject_id"]).drop_duplicates("subject_id").set_index("subject_id").reindex(rows.subject_id).reset_index(drop=True)
-    year = pd.to_numeric(rows.StudyDate.str[:4], errors="coerce") if "StudyDate" in rows else np.nan
-    return pd.DataFrame(dict(sex=_sex(p.gender), age=_ages(p.anchor_age + year - p.anchor_year)))
+    unlabelled = rows[CHEXPERT14].isna().all(axis=1)
+    facts = dict(source=str(paths["split"]), labeler=labeler, split="official",
+                 unlabelled_images=int(unlabelled.sum()), uncertain="ignore")
+    both = pd.concat([table, rows[CHEXPERT14]], axis=1)
+    return Manifest(both, CHEXPERT14, "mimic-cxr-jpg", folder, True, facts)

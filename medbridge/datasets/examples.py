@@ -24,7 +24,6 @@ MARK = "medbridge-example.json"
 # %% ../../nbs/core/datasets/examples.ipynb #fc86d02e
 _TEN_PATIENTS = ("train", "val", "test", "train", "train", "test", "train", "val", "train", "test")
 
-
 def _phantoms(site: str, n: int, size: int) -> Manifest:
     "Rendered images of a site with whole patients numbered in `number`, and a split of which no part is empty."
     from medbridge import phantom
@@ -32,7 +31,8 @@ def _phantoms(site: str, n: int, size: int) -> Manifest:
     number = pd.factorize(m.table.patient_id)[0]
     m.table["number"] = number + 1
     m.table["visit"] = m.table.groupby("patient_id").cumcount()
-    m.table["split"] = pd.Series(number % 10).map(dict(enumerate(_TEN_PATIENTS))).astype(object)
+    m.table["split"] = pd.Series(number % 10).map(
+        dict(enumerate(_TEN_PATIENTS))).astype(object)
     return m
 
 
@@ -58,22 +58,26 @@ def _uuid(i: int, salt: str) -> str:
 def _nih_row(m: Manifest, i: int) -> dict:
     "A row of the table of NIH."
     t = m.table.iloc[i]
-    found = sorted(theirs for f, (theirs,) in names("nih").items() if f in NIH14 and t[f] == 1)
-    return {"Image Index": f"{t.number:08d}_{t.visit:03d}.png", "Finding Labels": "|".join(found) or "No Finding",
-            "Follow-up #": t.visit, "Patient ID": t.number, "Patient Age": int(t.age), "Patient Gender": t.sex,
-            "View Position": t["view"], "OriginalImage[Width": 2048, "Height]": 2048,
-            "OriginalImagePixelSpacing[x": 0.168, "y]": 0.168}
+    found = sorted(theirs
+                   for f, (theirs,) in names("nih").items()
+                   if f in NIH14 and t[f] == 1)
+    return {"Image Index": f"{t.number:08d}_{t.visit:03d}.png",
+            "Finding Labels": "|".join(found) or "No Finding", "Follow-up #": t.visit, "Patient ID": t.number,
+            "Patient Age": int(t.age), "Patient Gender": t.sex, "View Position": t["view"],
+            "OriginalImage[Width": 2048, "Height]": 2048, "OriginalImagePixelSpacing[x": 0.168, "y]": 0.168}
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #3e036f4c
 def _nih(d: Path, n: int, size: int):
     m = _phantoms("phantom-nih", n, size)
     rows = [_nih_row(m, i) for i in range(len(m))]
     files = [r["Image Index"] for r in rows]
-    for i, name in enumerate(files): write_image(d/"images_001/images"/name, _pixels(m, i))
+    for i, name in enumerate(files):
+        write_image(d/"images_001/images"/name, _pixels(m, i))
     _csv(d/"Data_Entry_2017_v2020.csv", rows)
     test = m.table.split == "test"
     for file, part in (("train_val_list.txt", ~test), ("test_list.txt", test)):
-        (d/file).write_text("".join(f"{name}\n" for name in np.array(files)[part]))
+        (d/file).write_text(
+            "".join(f"{name}\n" for name in np.array(files)[part]))
     _csv(d/"BBox_List_2017.csv", _nih_boxes(m, files, size))
 
 # %% ../../nbs/core/datasets/examples.ipynb #7f69252a
@@ -82,32 +86,36 @@ BOXED8 = {   # as the box list calls them
     "Mass": "Mass", "Nodule": "Nodule", "Pneumonia": "Pneumonia", "Pneumothorax": "Pneumothorax",
 }
 
-
 def _mask_boxes(mask: np.ndarray, size: int) -> list[list[float]]:
     "Boxes (x, y, width, height) around the large parts of a mask, in pixels of an image of 1024 x 1024."
     from scipy.ndimage import find_objects, label
     boxes = []
     for y, x in find_objects(label(mask)[0]): # one box for each side
-        width, height = x.stop - x.start, y.stop - y.start
+        width = x.stop - x.start
+        height = y.stop - y.start
         box = np.array([x.start, y.start, width, height])*1024/size
-        if height*width >= mask.sum()/20: boxes.append(box.tolist())
+        if height*width >= mask.sum()/20:
+            boxes.append(box.tolist())
     return boxes
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #d7e49f47
 def _nih_boxes(m: Manifest, files: list[str], size: int) -> pd.DataFrame:
     "The box list of some phantoms."
     from medbridge import phantom
     rows = []
     for i, file in enumerate(files):
-        shown = [l for l in BOXED8 if m.table[l].iloc[i] == 1]
-        masks = phantom.masks("phantom-nih", m.facts["seed"], i, size) if shown else {}
+        shown = [l for l in BOXED8
+                 if m.table[l].iloc[i] == 1]
+        masks = phantom.masks("phantom-nih", m.facts["seed"], i,
+                              size) if shown else {}
         for l in shown:
-            if l in masks: rows += [[file, BOXED8[l], *box] for box in _mask_boxes(masks[l], size)]
+            if l in masks:
+                rows += [[file, BOXED8[l], *box]
+                         for box in _mask_boxes(masks[l], size)]
     return pd.DataFrame(rows, columns=["Image Index", "Finding Label", "Bbox [x", "y", "w", "h]"])
 
 # %% ../../nbs/core/datasets/examples.ipynb #6b1e9020
 _SEX = {"F": "Female", "M": "Male"}
-
 
 def _chexpert_row(m: Manifest, i: int, order=None) -> dict:
     "The labels of an image under CheXpert's names, in its order or (`order`) by the alphabet."
@@ -115,7 +123,7 @@ def _chexpert_row(m: Manifest, i: int, order=None) -> dict:
     findings = sorted(theirs, key=theirs.__getitem__) if order else theirs
     return {theirs[f]: m.table[f].iloc[i] for f in findings}
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #0a998804
 def _chexpert(d: Path, n: int, size: int):
     m = _phantoms("phantom-chexpert", n, size)
     tops = {"train": "train", "val": "valid", "test": "test"}
@@ -124,43 +132,51 @@ def _chexpert(d: Path, n: int, size: int):
         path = f"{tops[t.split]}/patient{t.number:05d}/study{t.visit + 1}/view1_frontal.jpg"
         write_image(d/path, _pixels(m, i), quality=92)
         labels = _chexpert_row(m, i)
-        if t.split != "train": labels = {k: float(v == 1) for k, v in labels.items()}
+        if t.split != "train":
+            labels = {k: float(v == 1)
+                      for k, v in labels.items()}
         person = {"Sex": _SEX[t.sex], "Age": int(t.age)}
         view = {"Frontal/Lateral": "Frontal", "AP/PA": t.view}
         parts[t.split].append({"Path": f"CheXpert-v1.0/{path}", **person, **view, **labels})
-    for split, top in tops.items(): _csv(d/f"{top}.csv", parts[split])
+    for split, top in tops.items():
+        _csv(d/f"{top}.csv", parts[split])
 
 # %% ../../nbs/core/datasets/examples.ipynb #4d15ef4f
 _EMPTY_SECTIONS = ("clinical_history", "history", "comparison", "technique", "procedure_comments", "findings")
-
 
 def _plus_row(t, found: str) -> dict:
     "A row of the table with reports; `t` is a row of the phantoms."
     part = "valid" if t.split == "val" else "train"
     path = f"{part}/patient{t.number:05d}/study{t.visit + 1}/view1_frontal"
     report = f"NARRATIVE:\nSimulated radiograph.\n\nIMPRESSION:\n\n1. {found}."
-    image = dict(path_to_image=path + ".jpg", path_to_dcm=path + ".dcm", frontal_lateral="Frontal", ap_pa=t.view)
+    image = dict(path_to_image=path + ".jpg", path_to_dcm=path + ".dcm", frontal_lateral="Frontal",
+                 ap_pa=t.view)
     study = dict(deid_patient_id=f"patient{t.number:05d}", patient_report_date_order=t.visit + 1, report=report)
     sections = dict(section_narrative="Simulated radiograph.", **{f"section_{s}": "" for s in _EMPTY_SECTIONS},
                     section_impression=f"1. {found}.", section_end_of_impression="", section_summary="",
                     section_accession_number="")
-    person = dict(age=float(int(t.age)), sex=_SEX[t.sex], race="Unknown", ethnicity="Unknown", interpreter_needed="",
+    person = dict(age=float(int(t.age)),
+                  sex=_SEX[t.sex], race="Unknown", ethnicity="Unknown", interpreter_needed="",
                   insurance_type="", recent_bmi="", deceased="No", split=part)
     return image | study | sections | person
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #7b60e7f5
 def _plus(d: Path, n: int, size: int):
     m, rows, lines = _phantoms("phantom-chexpert", n, size), [], []
     for i, t in enumerate(m.table.itertuples()):
-        labels = {k: None if np.isnan(v) else float(v) for k, v in _chexpert_row(m, i).items()}
-        row = _plus_row(t, ", ".join(k for k, v in labels.items() if v == 1) or "no finding")
-        write_image(d/"PNG"/row["path_to_image"].replace(".jpg", ".png"), _pixels(m, i))
+        labels = {k: None if np.isnan(v) else float(v)
+                  for k, v in _chexpert_row(m, i).items()}
+        row = _plus_row(t,
+                        ", ".join(k for k, v in labels.items() if v == 1) or "no finding")
+        write_image(d/"PNG"/row["path_to_image"].replace(".jpg", ".png"),
+                    _pixels(m, i))
         rows.append(row)
         lines.append(dict(path_to_image=row["path_to_image"], **labels))
     _csv(d/"df_chexpert_plus_240401.csv", rows)
     (d/"chexbert_labels").mkdir()
     text = "".join(json.dumps(l) + "\n" for l in lines)
-    for what in ("report", "findings", "impression"): (d/f"chexbert_labels/{what}_fixed.json").write_text(text)
+    for what in ("report", "findings", "impression"):
+        (d/f"chexbert_labels/{what}_fixed.json").write_text(text)
 
 # %% ../../nbs/core/datasets/examples.ipynb #819f4473
 def _mimic_metadata(ids: dict, t, size: int) -> dict:
@@ -172,13 +188,17 @@ def _mimic_metadata(ids: dict, t, size: int) -> dict:
                     PatientOrientationCodeSequence_CodeMeaning="Erect")
     return ids | image | when | meanings
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #809e6d9f
 def _mimic(d: Path, n: int, size: int):
-    m, split, meta, labels = _phantoms("phantom-mimic", n, size), [], [], []
+    m = _phantoms("phantom-mimic", n, size)
+    split = []
+    meta = []
+    labels = []
     theirs = {"train": "train", "val": "validate", "test": "test"}
     for i, t in enumerate(m.table.itertuples()):
         subject, study = 10_000_000 + t.number, 50_000_000 + i
-        dicom = "-".join(_uuid(i, f"mimic{k}")[:8] for k in range(5))
+        dicom = "-".join(_uuid(i, f"mimic{k}")[:8]
+                         for k in range(5))
         write_image(d/f"files/p{str(subject)[:2]}/p{subject}/s{study}/{dicom}.jpg", _pixels(m, i), quality=92)
         split.append(dict(dicom_id=dicom, study_id=study, subject_id=subject, split=theirs[t.split]))
         meta.append(_mimic_metadata(dict(dicom_id=dicom, subject_id=subject, study_id=study), t, size))
@@ -189,7 +209,6 @@ def _mimic(d: Path, n: int, size: int):
 # %% ../../nbs/core/datasets/examples.ipynb #8fb59f46
 _RSNA_BOXES = ((264., 152., 213., 379.), (562., 152., 256., 453.))   # x, y, width, height of two that were published
 
-
 def _rsna_class(i: int, pneumonia: bool) -> str:
     if pneumonia: return "Lung Opacity"
     return "Normal" if i % 2 else "No Lung Opacity / Not Normal"
@@ -198,10 +217,10 @@ def _rsna_class(i: int, pneumonia: bool) -> str:
 def _rsna_image(path: Path, pixels: np.ndarray, t) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore") # the published headers write an age as a bare number, which is no DICOM age
-        write_dicom(path, pixels, bits=8, PatientID=path.stem, ViewPosition=t.view, PatientSex=t.sex,
-                    PatientAge=str(int(t.age)), PixelSpacing=[0.171, 0.171])
+        write_dicom(path, pixels, bits=8, PatientID=path.stem, ViewPosition=t.view,
+                    PatientSex=t.sex, PatientAge=str(int(t.age)), PixelSpacing=[0.171, 0.171])
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #94de3ab4
 def _rsna(d: Path, n: int, size: int):
     m, rows, info = _phantoms("phantom-rsna", n, size), [], []
     for i, t in enumerate(m.table.itertuples()):
@@ -209,7 +228,8 @@ def _rsna(d: Path, n: int, size: int):
         _rsna_image(d/f"stage_2_train_images/{name}.dcm", _pixels(m, i), t)
         boxes = _RSNA_BOXES[:1 + i % 2] if pneumonia else [(None,)*4]
         for x, y, width, height in boxes:
-            rows.append(dict(patientId=name, x=x, y=y, width=width, height=height, Target=pneumonia))
+            rows.append(
+                dict(patientId=name, x=x, y=y, width=width, height=height, Target=pneumonia))
             info.append({"patientId": name, "class": _rsna_class(i, bool(pneumonia))})
     _csv(d/"stage_2_train_labels.csv", rows)
     _csv(d/"stage_2_detailed_class_info.csv", info)
@@ -219,55 +239,72 @@ def _covidx(d: Path, n: int, size: int):
     m = _phantoms("phantom-covidx", n, size)
     lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for i, t in enumerate(m.table.itertuples()):
-        if t.COVID == 1: name, word, source = f"sub-S{t.number:05d}_run-{t.visit + 1}_cr.png", "positive", "bimcv"
+        if t.COVID == 1:
+            name = f"sub-S{t.number:05d}_run-{t.visit + 1}_cr.png"
+            word = "positive"
+            source = "bimcv"
         else: name, word, source = f"{_uuid(i, 'covidx')}.png", "negative", "rsna"
         write_image(d/t.split/name, _pixels(m, i))
         lists[t.split].append(f"{t.number} {name} {word} {source}")
-    for split, lines in lists.items(): (d/f"{split}.txt").write_text("\n".join(lines) + "\n")
+    for split, lines in lists.items():
+        (d/f"{split}.txt").write_text("\n".join(lines) + "\n")
 
 # %% ../../nbs/core/datasets/examples.ipynb #bd0aa5d2
 def _vindr_columns() -> list[str]:
     "The 28 label columns of VinDr's tables."
-    theirs = [t for f, ts in names("vindr").items() if f != "Fracture" for t in ts]
+    theirs = [t for f, ts in names("vindr").items()
+              if f != "Fracture" for t in ts]
     return sorted(set(theirs) - {"Other disease", "No finding"}) + ["No finding"]
 
 
 def _vindr_truth(m: Manifest, i: int) -> dict[str, int]:
     "What an image shows, under VinDr's names; a nodule and a mass are one finding."
-    have = {t: f for f, ts in names("vindr").items() for t in ts}
+    have = {t: f for f, ts in names("vindr").items()
+            for t in ts}
     shown = m.table.iloc[i]
     lesion = int(max(shown.Nodule, shown.Mass) == 1)
-    truth = {c: int(shown[have[c]]) if have[c] in m.labels else 0 for c in _vindr_columns()}
+    truth = {
+        c: int(shown[have[c]]) if have[c] in m.labels else 0
+        for c in _vindr_columns()}
     return truth | {"Nodule/Mass": lesion}
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #3b1ab8a5
 def _seen(truth: dict[str, int], reader: int, rng) -> dict[str, int]:
     "What one of three readers sees."
-    seen = {c: int(v and (reader < 2 or rng.random() < .7)) for c, v in truth.items()}
-    seen["No finding"] = int(not any(v for c, v in seen.items() if c != "No finding"))
+    seen = {
+        c: int(v and (reader < 2 or rng.random() < .7))
+        for c, v in truth.items()}
+    seen["No finding"] = int(
+        not any(v for c, v in seen.items() if c != "No finding"))
     return seen
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #950ed369
 def _vindr(d: Path, n: int, size: int):
-    m, rng = _phantoms("phantom-nih", n, size), np.random.default_rng(0)
+    m = _phantoms("phantom-nih", n, size)
+    rng = np.random.default_rng(0)
     rows: dict[str, list[dict]] = {"train": [], "test": []}
     for i, t in enumerate(m.table.itertuples()):
-        name, split = _uuid(i, "vindr").replace("-", ""), "test" if t.split == "test" else "train"
+        name = _uuid(i, "vindr").replace("-", "")
+        split = "test" if t.split == "test" else "train"
         photometric = "MONOCHROME1" if i % 3 == 0 else "MONOCHROME2"
-        write_dicom(d/split/f"{name}.dicom", _pixels(m, i), bits=12, photometric=photometric, PatientSex=t.sex,
+        write_dicom(d/split/f"{name}.dicom",
+                    _pixels(m, i), bits=12, photometric=photometric, PatientSex=t.sex,
                     PatientAge=f"{int(t.age):03d}Y")
         truth = _vindr_truth(m, i)
         for reader in range(3 if split == "train" else 1):
             who = {"rad_id": f"R{reader + 1}"} if split == "train" else {}
-            rows[split].append(dict(image_id=name, **who, **_seen(truth, reader, rng)))
-    for split in rows: _csv(d/f"annotations/image_labels_{split}.csv", rows[split])
+            rows[split].append(
+                dict(image_id=name, **who, **_seen(truth, reader, rng)))
+    for split in rows:
+        _csv(d/f"annotations/image_labels_{split}.csv", rows[split])
 
 # %% ../../nbs/core/datasets/examples.ipynb #32b421eb
 def _padchest_row(m: Manifest, i: int) -> dict:
     "A row of PadChest's table."
     t, theirs = m.table.iloc[i], names("padchest")
     study = f"2168401113669640{t.number:06d}{i:06d}"
-    found = [theirs[f][0] for f in NIH14 if t[f] == 1] or ["normal"]
+    found = [theirs[f][0] for f in NIH14
+             if t[f] == 1] or ["normal"]
     ids = {"ImageID": f"{study}_{i % 100:02d}-{t.visit:03d}-001.png", "ImageDir": i % 3, "StudyDate_DICOM": 20140915,
            "StudyID": study}
     person = {"PatientID": f"8398604886942{t.number:06d}", "PatientBirth": 2014. - int(t.age),
@@ -280,11 +317,13 @@ def _padchest_row(m: Manifest, i: int) -> dict:
     codes = {"labelCUIS": "[]", "LocalizationsCUIS": "[]"}
     return ids | person | view | device | report | places | codes
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #093ec6cf
 def _padchest(d: Path, n: int, size: int):
     m = _phantoms("phantom-nih", n, size)
     table = pd.DataFrame([_padchest_row(m, i) for i in range(len(m))])
-    for i, r in enumerate(table.itertuples()): write_image(d/str(r.ImageDir)/r.ImageID, _pixels(m, i), bits=16)
+    for i, r in enumerate(table.itertuples()):
+        write_image(d/str(r.ImageDir)/r.ImageID,
+                    _pixels(m, i), bits=16)
     table.insert(0, "", range(len(table)))
     _csv(d/"PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz", table, compression=_GZIP)
 
@@ -293,40 +332,45 @@ _EYE_WORDS = dict(zip(ODIR8, ("normal fundus", "moderate non proliferative retin
                               "dry age-related macular degeneration", "hypertensive retinopathy", "pathological myopia",
                               "epiretinal membrane")))
 
-
 def _odir_letters(eyes: dict[str, list[str]]) -> dict[str, int]:
     "The eight letters of a patient: what either eye has; normal only if both are."
     both = {f for findings in eyes.values() for f in findings}
-    letters = {k: int(f in both) for k, f in zip("NDGCAHMO", ODIR8)}
+    letters = {k: int(f in both)
+               for k, f in zip("NDGCAHMO", ODIR8)}
     return letters if both == {"Normal"} else letters | dict(N=0)
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #1dfd8131
 def _odir_rows(patient: int, t, eyes: dict[str, list[str]]) -> list[dict]:
     "Two rows of Kaggle's table, the left eye and the right one; `t` is a row of the drawn eyes."
     letters, rows = _odir_letters(eyes), []
-    person = {"ID": patient, "Patient Age": int(t.age), "Patient Sex": _SEX[t.sex]}
+    person = {"ID": patient, "Patient Age": int(t.age),
+              "Patient Sex": _SEX[t.sex]}
     files = {f"{side}-Fundus": f"{patient}_{side.lower()}.jpg" for side in eyes}
-    said = {side: "，".join(_EYE_WORDS[f] for f in findings) for side, findings in eyes.items()}
+    said = {side: "，".join(_EYE_WORDS[f] for f in findings)
+            for side, findings in eyes.items()}
     keywords = {f"{side}-Diagnostic Keywords": words for side, words in said.items()}
     for file in files.values():
         place = {"filepath": f"../input/ocular-disease-recognition-odir5k/ODIR-5K/Training Images/{file}"}
         first = next(k for k, v in letters.items() if v)
-        target = {"labels": str([first]), "target": str(list(letters.values())), "filename": file}
+        target = {"labels": str([first]),
+                  "target": str(list(letters.values())), "filename": file}
         rows.append({**person, **files, **keywords, **letters, **place, **target})
     return rows
 
-
+# %% ../../nbs/core/datasets/examples.ipynb #69d79b25
 def _odir(d: Path, n: int, size: int):
     from medbridge.phantom import fundus
     m, rows = fundus.load(n, size=size, per="eye"), []
     for patient in range(len(m)//2):
         eyes = {}
         for at, side in ((2*patient, "Left"), (2*patient + 1, "Right")):
-            eyes[side] = [f for f in ODIR8 if m.table[f].iloc[at] == 1]
+            eyes[side] = [f for f in ODIR8
+                          if m.table[f].iloc[at] == 1]
             file = d/f"ODIR-5K/Training Images/{patient}_{side.lower()}.jpg"
             write_image(file, read_radiograph(m.paths[at]).pixels, quality=92)
         rows += _odir_rows(patient, m.table.iloc[2*patient], eyes)
-    _csv(d/"full_df.csv", sorted(rows, key=lambda r: r["filename"].split("_")[1]))
+    _csv(d/"full_df.csv",
+         sorted(rows, key=lambda r: r["filename"].split("_")[1]))
 
 # %% ../../nbs/core/datasets/examples.ipynb #2cfeab05
 WRITERS = {
@@ -352,9 +396,11 @@ def example(name: str,         # data set; "all": each of them, in a folder of i
             size=128,          # pixels a side
            ) -> Path:
     "A tiny folder in the published layout, deterministic. Raises `InputError` for an unknown name or a folder in use."
-    if name != "all" and name not in WRITERS: raise did_you_mean(name, [*WRITERS, "all"], "data set")
+    if name != "all" and name not in WRITERS:
+        raise did_you_mean(name, [*WRITERS, "all"], "data set")
     if n < 24: raise InputError(f"An example of {n} images leaves a split empty.", remedy="ask for at least 24.")
-    places = {k: Path(folder)/k for k in WRITERS} if name == "all" else {name: Path(folder)}
+    places = {k: Path(folder)/k
+              for k in WRITERS} if name == "all" else {name: Path(folder)}
     for place in places.values():
         if _free(place): continue
         raise InputError("The folder is in use and is not an example.", place, remedy="name a new folder.")
@@ -362,5 +408,6 @@ def example(name: str,         # data set; "all": each of them, in a folder of i
     for k, place in progress(places.items(), "examples", least=2):
         with atomic_dir(place) as part:
             WRITERS[k](part, n, size)
-            write_json(part/MARK, dict(data_set=k, images=n, size=size, what=what))
+            write_json(part/MARK,
+                       dict(data_set=k, images=n, size=size, what=what))
     return Path(folder)

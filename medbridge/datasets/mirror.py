@@ -25,9 +25,11 @@ def shrink(image: np.ndarray, # (C, H, W) float in [0, 1]
     _, h, w = image.shape
     if max(h, w) <= max_side: return image
     scale = max_side/max(h, w)
-    size = max(1, round(w*scale)), max(1, round(h*scale))
+    size = max(1,
+               round(w*scale)), max(1, round(h*scale))
     channels = [Image.fromarray(np.ascontiguousarray(c, np.float32)) for c in image]
-    small = [np.asarray(c.resize(size, Image.Resampling.BICUBIC)) for c in channels]
+    small = [np.asarray(c.resize(size, Image.Resampling.BICUBIC))
+             for c in channels]
     return np.clip(np.stack(small), 0, 1)
 
 # %% ../../nbs/core/datasets/mirror.ipynb #d03d4eae
@@ -38,7 +40,8 @@ def _targets(m: Manifest) -> list[str]:
         q = PurePosixPath(p.replace("\\", "/"))
         outside = q.is_absolute() or ".." in q.parts
         name = f"outside/{fingerprint(p)}.png" if outside else str(q.with_suffix(".png"))
-        if name in seen: name = str(PurePosixPath(name).with_name(q.name + ".png"))
+        if name in seen:
+            name = str(PurePosixPath(name).with_name(q.name + ".png"))
         seen.add(name)
         out.append(name)
     return out
@@ -51,7 +54,8 @@ def _open_folder(folder: Path, settings: dict) -> None:
         there = json.loads(note.read_text(encoding="utf-8"))
         if there == settings: return
         what = f"{there.get('data_set')} with a longest side of {there.get('max_side')} and {there.get('bits')} bits"
-        raise InputError(f"The folder holds a mirror of {what}.", folder, remedy="use another folder, or the same settings.")
+        raise InputError(f"The folder holds a mirror of {what}.", folder,
+                         remedy="use another folder, or the same settings.")
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError("The folder is in use and is no mirror.", folder, remedy="name a new folder.")
 
@@ -68,13 +72,15 @@ def _copy(source: Path, target: Path, max_side: int, bits: int) -> InputError|No
     write_image(target, pixels, bits if len(pixels) == 1 else 8)
     return None
 
-
-def _copy_all(m: Manifest, todo: list[int], make, workers: int, stop) -> dict[int, InputError]:
+# %% ../../nbs/core/datasets/mirror.ipynb #29944c0a
+def _copy_all(m: Manifest, todo: list[int], make, workers: int,
+              stop) -> dict[int, InputError]:
     "Row -> fault, of the images that `make` could not copy; `stop` may raise at the first."
     bad: dict[int, InputError] = {}
     pool = ThreadPoolExecutor(workers)
     try:
-        for i, error in zip(todo, progress(pool.map(make, todo), f"mirroring {m.name}", total=len(todo))):
+        for i, error in zip(todo,
+                            progress(pool.map(make, todo), f"mirroring {m.name}", total=len(todo))):
             if error is None: continue
             bad[i] = error
             stop(i, error)
@@ -85,9 +91,10 @@ def _copy_all(m: Manifest, todo: list[int], make, workers: int, stop) -> dict[in
 def _fault(m: Manifest, error: InputError, line: int) -> dict:
     "Problem, file, row and remedy; no file name of data under an agreement."
     file = m.facts.get("source") if m.private else error.path
-    return dict(problem=error.problem, row=line, file=str(file), remedy=error.remedy)
+    return dict(problem=error.problem, row=line, file=str(file),
+                remedy=error.remedy)
 
-
+# %% ../../nbs/core/datasets/mirror.ipynb #23098f0a
 def mirror(m: Manifest,
            folder: str|Path,     # where the copy lies
            max_side=1024,        # pixels of the longer side; smaller images keep their size
@@ -97,19 +104,24 @@ def mirror(m: Manifest,
           ) -> Manifest:
     """A manifest whose images are PNG copies below `folder`; images already there are not made again.
     Raises `InputError` for an unreadable image, or a folder made with other settings."""
-    if on_error not in ("raise", "skip"): raise did_you_mean(str(on_error), ("raise", "skip"), "on_error")
+    if on_error not in ("raise", "skip"):
+        raise did_you_mean(str(on_error), ("raise", "skip"), "on_error")
     if max_side < 32 or bits not in (8, 16):
-        raise InputError(f"max_side={max_side}, bits={bits} make no mirror.", remedy="at least 32 pixels; 8 or 16 bits.")
+        raise InputError(f"max_side={max_side}, bits={bits} make no mirror.",
+                         remedy="at least 32 pixels; 8 or 16 bits.")
     folder = Path(folder)
     settings = dict(data_set=m.name, max_side=max_side, bits=bits)
     _open_folder(folder, settings)
     targets, sources = _targets(m), m.paths
-    todo = [i for i, t in enumerate(targets) if not (folder/t).is_file()]
+    todo = [i for i, t in enumerate(targets)
+            if not (folder/t).is_file()]
     require_space(folder, len(todo)*max_side**2*bits//8)
     write_json(folder/"mirror.json", settings)
-    lines = m.table["source_row"].to_numpy() if "source_row" in m.table else np.arange(1, len(m) + 1)
+    lines = np.arange(1, len(m) + 1)
+    if "source_row" in m.table: lines = m.table["source_row"].to_numpy()
 
-    def make(i: int): return _copy(sources[i], folder/targets[i], max_side, bits)
+    def make(i: int):
+        return _copy(sources[i], folder/targets[i], max_side, bits)
 
     def stop(i: int, error: InputError):
         if on_error == "skip": return
@@ -123,6 +135,8 @@ def mirror(m: Manifest,
     out.table["path"] = [targets[i] for i in kept]
     out.root = folder
     out.facts |= dict(mirror=dict(max_side=max_side, bits=bits))
-    skipped = [_fault(m, error, int(lines[i])) for i, error in bad.items()]
-    if skipped: out.facts["skipped"] = [*out.facts.get("skipped", []), *skipped]
+    skipped = [_fault(m, error, int(lines[i]))
+               for i, error in bad.items()]
+    if skipped:
+        out.facts["skipped"] = [*out.facts.get("skipped", []), *skipped]
     return out

@@ -31,7 +31,8 @@ def _lines(path: Path) -> list[str]:
 
 def _official_lists(folder: Path) -> tuple[set[str], set[str]]:
     "File names of training (with validation) and of testing."
-    train, test = set(_lines(folder/"train_val_list.txt")), set(_lines(folder/"test_list.txt"))
+    train = set(_lines(folder/"train_val_list.txt"))
+    test = set(_lines(folder/"test_list.txt"))
     both = train & test
     if both:
         raise InputError(f"{len(both)} images are in both official lists, first {sorted(both)[0]}.",
@@ -52,23 +53,29 @@ def files_below(folder: Path, *patterns: str) -> dict[str, str]:
 def _nih_findings(column: pd.Series, path: Path) -> pd.DataFrame:
     "(n, 14) labels from findings that are separated by bars. Raises `InputError` for an unknown one."
     findings = column.fillna("").str.get_dummies("|")
-    theirs = {t: f for f, ts in names("nih").items() for t in ts}
+    theirs = {t: f for f, ts in names("nih").items()
+              for t in ts}
     strange = [c for c in findings.columns if c not in theirs and c != "No Finding"]
     if strange:
         row = int(np.flatnonzero(findings[strange[0]])[0]) + 1
         raise InputError(f"Unknown finding '{strange[0]}'.", path, row, "fetch the table again.")
-    return findings.rename(columns=theirs).reindex(columns=NIH14, fill_value=0).astype(np.float32)
+    return findings.rename(columns=theirs).reindex(
+        columns=NIH14, fill_value=0).astype(np.float32)
 
-
+# %% ../../nbs/core/datasets/nih.ipynb #de7050f8
 def _nih_columns(raw: pd.DataFrame, folder: Path, test: set[str]) -> pd.DataFrame:
     "Image, patient, study, split, view, sex and age; ages above 100 are missing."
     files, patient = raw["Image Index"], raw["Patient ID"]
     where = files_below(folder, "images_0*/images", "images_0*", "images")
-    study = patient + "-" + raw.get("Follow-up #", pd.Series(0, raw.index)).astype(str)
+    study = patient + "-" + raw.get("Follow-up #",
+                                    pd.Series(0, raw.index)).astype(str)
     age = pd.to_numeric(raw["Patient Age"].str.rstrip("Yy"), errors="coerce")
-    image = dict(path=[where.get(n, f"images/{n}") for n in files], patient_id=patient, study_id=study)
-    person = dict(view=raw["View Position"], sex=raw["Patient Gender"], age=age.where(age <= 100))
-    return pd.DataFrame(image | dict(split=np.where(files.isin(test), "test", "train")) | person)
+    image = dict(path=[where.get(n, f"images/{n}") for n in files],
+                 patient_id=patient, study_id=study)
+    person = dict(view=raw["View Position"], sex=raw["Patient Gender"],
+                  age=age.where(age <= 100))
+    return pd.DataFrame(
+        image | dict(split=np.where(files.isin(test), "test", "train")) | person)
 
 # %% ../../nbs/core/datasets/nih.ipynb #b7846176
 _NIH_NEEDS = ["Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Gender", "View Position"]
@@ -92,19 +99,25 @@ def nih(folder: str|Path,
     facts = dict(source=str(path), split="official test list; validation: a tenth of the training patients, stratified",
                  unlisted=int((~listed).sum()), uncertain="zeros")
     m = Manifest(table[listed], NIH14, "nih", folder, facts=facts)
-    return stratified(m, {"train": .9, "val": .1}, seed, np.flatnonzero((m.table.split == "train").to_numpy()))
+    return stratified(m, {"train": .9, "val": .1}, seed,
+                      np.flatnonzero((m.table.split == "train").to_numpy()))
 
 # %% ../../nbs/core/datasets/nih.ipynb #b8fa23da
 def nih_boxes(folder: str|Path) -> pd.DataFrame: # name, finding, x0, y0, x1, y1 (pixels of the 1024 x 1024 image)
     "The 984 boxes of `BBox_List_2017.csv`."
     path = find_table(Path(folder), "BBox_List_2017.csv")
     raw = read_csv(path, ["Image Index", "Finding Label"])
-    raw = raw.rename(columns={c: c.strip("[] ").replace("Bbox [", "") for c in raw.columns})
+    raw = raw.rename(
+        columns={c: c.strip("[] ").replace("Bbox [", "") for c in raw.columns})
     lost = [c for c in "xywh" if c not in raw]
-    if lost: raise InputError(f"The box list lacks the column '{lost[0]}'.", path, remedy="fetch it again.")
-    theirs = {t: f for f, ts in names("nih").items() for t in ts} | {"Infiltrate": "Infiltration"}
-    boxes = pd.DataFrame(dict(name=raw["Image Index"], finding=raw["Finding Label"].map(theirs)))
-    return boxes.assign(x0=raw.x, y0=raw.y, x1=raw.x + raw.w, y1=raw.y + raw.h)
+    if lost:
+        raise InputError(f"The box list lacks the column '{lost[0]}'.", path, remedy="fetch it again.")
+    theirs = {t: f for f, ts in names("nih").items()
+              for t in ts} | {"Infiltrate": "Infiltration"}
+    boxes = pd.DataFrame(
+        dict(name=raw["Image Index"], finding=raw["Finding Label"].map(theirs)))
+    return boxes.assign(x0=raw.x, y0=raw.y,
+                        x1=raw.x + raw.w, y1=raw.y + raw.h)
 
 # %% ../../nbs/core/datasets/nih.ipynb #430aba72
 BOXED_SIDE = 1024 # pixels a side of the released images, in which the boxes are given
@@ -114,12 +127,14 @@ BOXED_SIDE = 1024 # pixels a side of the released images, in which the boxes are
 def _boxes_by_image(folder: Path) -> dict[str, list[tuple]]:
     "File name -> (finding, x0, y0, x1, y1) of each box."
     columns = ["finding", "x0", "y0", "x1", "y1"]
-    return {n: list(t[columns].itertuples(index=False, name=None)) for n, t in nih_boxes(folder).groupby("name")}
+    return {n: list(t[columns].itertuples(index=False, name=None))
+            for n, t in nih_boxes(folder).groupby("name")}
 
 
 def _box_pixels(start: float, stop: float, side: int) -> slice:
     "The pixels that a box touches along one side of an image."
-    return slice(int(np.floor(start*side/BOXED_SIDE)), int(np.ceil(stop*side/BOXED_SIDE)))
+    return slice(int(np.floor(start*side/BOXED_SIDE)),
+                 int(np.ceil(stop*side/BOXED_SIDE)))
 
 # %% ../../nbs/core/datasets/nih.ipynb #b2e52359
 def nih_masks(m: Manifest, row: int, # of the manifest
@@ -129,7 +144,8 @@ def nih_masks(m: Manifest, row: int, # of the manifest
     Raises `InputError` where the box list is missing."""
     if m.root is None:
         raise InputError("A manifest without a folder has no box list.", remedy="read it with `datasets.load('nih')`.")
-    boxes = _boxes_by_image(m.root).get(Path(str(m.table.path.iloc[row])).name, [])
+    boxes = _boxes_by_image(m.root).get(
+        Path(str(m.table.path.iloc[row])).name, [])
     if not boxes: return {}
     if shape is None:
         from medbridge.data.radiograph import read_radiograph
@@ -156,11 +172,14 @@ def _rsna_to_nih(folder: Path) -> dict[str, str]:
     "RSNA image -> NIH image, from the challenge's mapping; empty where it is not there."
     found = sorted(folder.glob("pneumonia-challenge-dataset-mappings*.json"))
     if not found: return {}
-    try: return {e["subset_img_id"]: e["img_id"] for e in json.loads(found[0].read_text(encoding="utf-8"))}
+    try:
+        return {e["subset_img_id"]: e["img_id"]
+                for e in json.loads(found[0].read_text(encoding="utf-8"))}
     except (ValueError, KeyError, TypeError):
-        raise InputError("The mapping to NIH cannot be read.", found[0], remedy="fetch it again, or delete it.") from None
+        raise InputError("The mapping to NIH cannot be read.", found[0],
+                         remedy="fetch it again, or delete it.") from None
 
-
+# %% ../../nbs/core/datasets/nih.ipynb #769a9c5a
 def _rsna_person(nih_image: str|None, own: str) -> str:
     "The person of an image, by NIH's number; an image without one stands for itself."
     return f"nih:{nih_image[:8].lstrip('0')}" if nih_image else own
@@ -185,17 +204,21 @@ def rsna(folder: str|Path, seed=0) -> Manifest:
     own = target.patientId
     image = pd.Series([to_nih.get(i) for i in own], dtype=object)
     person = [_rsna_person(i, o) for i, o in zip(image, own)]
-    ids = dict(path="stage_2_train_images/" + own + ".dcm", patient_id=person, study_id=own, split="train")
-    labels = dict(Pneumonia=target.Target.astype(np.float32), boxes=by_image.sum().to_numpy(), nih_image=image)
+    ids = dict(path="stage_2_train_images/" + own + ".dcm", patient_id=person, study_id=own,
+               split="train")
+    labels = dict(Pneumonia=target.Target.astype(np.float32),
+                  boxes=by_image.sum().to_numpy(), nih_image=image)
     table = pd.DataFrame(ids | labels)
     head = _rsna_headers()
     if head is not None:
         h = head.reindex(own).reset_index()
         age = pd.to_numeric(h.PatientAge, errors="coerce")
-        table = table.assign(view=h.ViewPosition, sex=h.PatientSex, age=age.where(age <= 100))
+        table = table.assign(view=h.ViewPosition, sex=h.PatientSex,
+                             age=age.where(age <= 100))
     table["class_info"] = own.map(_rsna_classes(folder)).astype(object)
     rule = "70/10/20 % of the patients, stratified" + ("" if to_nih else "; persons unknown, so by image")
-    m = Manifest(table, RSNA1, "rsna", folder, facts=dict(source=str(path), split=rule, uncertain="zeros"))
+    m = Manifest(table, RSNA1, "rsna", folder,
+                 facts=dict(source=str(path), split=rule, uncertain="zeros"))
     return stratified(m, {"train": .7, "val": .1, "test": .2}, seed)
 
 # %% ../../nbs/core/datasets/nih.ipynb #2cc847da
@@ -212,15 +235,19 @@ def _covidx_part(folder: Path, split: str) -> pd.DataFrame:
     if len(wrong):
         raise InputError("The class is neither 'positive' nor 'negative'.", path, int(wrong[0]) + 1,
                          "fetch the list again; it has four fields, separated by spaces.")
-    return t.assign(split=split, path=f"{split}/" + t.file, source_row=np.arange(1, len(t) + 1))
+    return t.assign(split=split, path=f"{split}/" + t.file,
+                    source_row=np.arange(1, len(t) + 1))
 
 # %% ../../nbs/core/datasets/nih.ipynb #3b694225
 def covidx(folder: str|Path) -> Manifest:
     "COVIDx CXR-4 (Wu et al. 2023, arXiv:2311.17677) with its official split."
     folder = Path(folder)
-    raw = pd.concat([_covidx_part(folder, split) for split in ("train", "val", "test")], ignore_index=True)
+    raw = pd.concat(
+        [_covidx_part(folder, split) for split in ("train", "val", "test")], ignore_index=True)
     covid = (raw["class"] == "positive").astype(np.float32)
-    ids = dict(path=raw.path, patient_id=raw.data_source + ":" + raw.patient, split=raw.split)
-    table = pd.DataFrame(ids | dict(COVID=covid, data_source=raw.data_source, source_row=raw.source_row))
+    ids = dict(path=raw.path,
+               patient_id=raw.data_source + ":" + raw.patient, split=raw.split)
+    table = pd.DataFrame(
+        ids | dict(COVID=covid, data_source=raw.data_source, source_row=raw.source_row))
     facts = dict(source=str(folder), split="official", uncertain="zeros")
     return Manifest(table, COVIDX1, "covidx", folder, facts=facts)

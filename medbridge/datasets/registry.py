@@ -29,7 +29,6 @@ from .vindr import odir, padchest, vindr
 # %% ../../nbs/core/datasets/registry.ipynb #c3288bb5
 PHANTOMS = ("phantom-mimic", "phantom-chexpert", "phantom-nih", "phantom-rsna", "phantom-covidx")
 
-
 @dataclass(frozen=True)
 class DataSet:
     "What a data set is, where it is had, and who reads it."
@@ -43,7 +42,7 @@ class DataSet:
     counted: str = ""      # where the counts are from
     edition: Callable|None = None # manifest -> (counts, what it is), None where they are `counts`
 
-
+# %% ../../nbs/core/datasets/registry.ipynb #c8857475
 def _one_of(*names: str) -> str:
     "A need that any of these files or folders fills."
     return "|".join(names)
@@ -155,7 +154,8 @@ def _is_there(folder: Path, name: str) -> bool:
 
 def _missing(d: DataSet, folder: Path) -> list[str]:
     "What a folder lacks of a data set."
-    lacks = [need for need in d.needs if not any(_is_there(folder, name) for name in need.split("|"))]
+    lacks = [need for need in d.needs
+             if not any(_is_there(folder, name) for name in need.split("|"))]
     return [need.replace("|", " or ") for need in lacks]
 
 # %% ../../nbs/core/datasets/registry.ipynb #f7b0410d
@@ -169,7 +169,7 @@ def _place(d: DataSet, folder: str|Path|None, obtain: str) -> Path:
                                 "above; or pass folder=.")
     return root/d.name
 
-
+# %% ../../nbs/core/datasets/registry.ipynb #b2f4b62c
 def _folder(d: DataSet, folder: str|Path|None) -> Path:
     "The folder of a data set with all it needs. Raises `InputError` that says what to obtain and where to put it."
     obtain = f"obtain it from {d.access} ({d.licence})"
@@ -197,7 +197,8 @@ def _check_options(d: DataSet, options) -> None:
 def _load_phantom(name: str, folder: str|Path|None, options: dict) -> Manifest:
     "A rendered site, or the one whose images lie in a folder."
     from medbridge import phantom
-    if name not in PHANTOMS and name != "phantom-radio": raise did_you_mean(name, [*PHANTOMS, *SETS], "data set")
+    if name not in PHANTOMS and name != "phantom-radio":
+        raise did_you_mean(name, [*PHANTOMS, *SETS], "data set")
     if folder is not None: options = {**options, "folder": folder}
     return phantom.load(name, **options)
 
@@ -207,7 +208,10 @@ def load(name: str,
          allow_images=False,           # credentialed data: say True if images and identifiers may be shown and written
          **options,                    # of the reader: labeler, readers, labels_of, seed; of the phantoms: n, seed, size
         ) -> Manifest:
-    "The manifest of a data set by name. Raises `InputError` for an unknown name, or saying what to obtain and where to put it."
+    """The manifest of a data set by name.
+
+    Raises `InputError` for an unknown name, or saying what to obtain and where to put it.
+    """
     if name.startswith("phantom"): return _load_phantom(name, folder, options)
     if name not in SETS: raise did_you_mean(name, [*PHANTOMS, *SETS], "data set")
     d = SETS[name]
@@ -224,10 +228,11 @@ def _is_label(table: pd.DataFrame, column: str) -> bool:
     blank = table[column].isna().all() and len(table) > 1
     return pd.api.types.is_numeric_dtype(table[column]) and not blank
 
-
+# %% ../../nbs/core/datasets/registry.ipynb #4ec2e687
 def _labels_of(table: pd.DataFrame, labels: list[str]|None, path: Path) -> list[str]:
     "The label columns, as named or as found."
-    if labels is None: labels = [c for c in table.columns if _is_label(table, c)]
+    if labels is None:
+        labels = [c for c in table.columns if _is_label(table, c)]
     for l in labels:
         if l in table.columns: continue
         others = [c for c in table.columns if c not in COLUMNS]
@@ -249,7 +254,8 @@ def from_csv(path: str|Path,                # table
             ) -> Manifest:
     "A manifest from your own table, checked. Raises `InputError` naming file, row and remedy."
     path, columns = Path(path), columns or {}
-    table = read_csv(path, [], None, text=[*COLUMNS[:-1], "age", *columns]).rename(columns=columns)
+    table = read_csv(path, [], None,
+                     text=[*COLUMNS[:-1], "age", *columns]).rename(columns=columns)
     missing = [c for c in ("path", "patient_id") if c not in table.columns]
     if missing:
         has = ", ".join(map(repr, table.columns[:20]))
@@ -257,13 +263,15 @@ def from_csv(path: str|Path,                # table
                          remedy="rename the column, or pass columns={'theirs': 'ours'}.")
     labels = _labels_of(table, labels, path)
     root = Path(root) if root else path.parent
-    m = Manifest(table, labels, name or path.stem, root, credentialed, facts=dict(source=str(path)))
+    m = Manifest(table, labels, name or path.stem, root, credentialed,
+                 facts=dict(source=str(path)))
     return m.check(on_error=on_error) if check else m
 
 # %% ../../nbs/core/datasets/registry.ipynb #0b2b4be4
 def load_or_csv(name: str, folder: str|Path|None = None) -> Manifest:
     "A data set by name, or your own table by a path that ends in .csv (unchecked)."
-    if str(name).lower().endswith(".csv"): return from_csv(name, check=False, root=folder)
+    if str(name).lower().endswith(".csv"):
+        return from_csv(name, check=False, root=folder)
     return load(name, folder)
 
 # %% ../../nbs/core/datasets/registry.ipynb #694f9dd5
@@ -275,7 +283,7 @@ def _found(d: DataSet, folder: Path|None) -> str:
     if lacks: return f"missing: {'; '.join(lacks)}"
     return "an example" if is_example(folder) else "complete"
 
-
+# %% ../../nbs/core/datasets/registry.ipynb #c7b6eb0e
 def available() -> pd.DataFrame: # name, found, images, patients, licence, folder, access
     "Every data set: licence, access page, expected folder, what was found and what is missing."
     rendered = dict(found="embedded", images="any number", licence="Apache-2.0 (simulated)",
@@ -317,10 +325,11 @@ def _count_rows(m: Manifest, want: dict) -> list[dict]:
     rows = []
     for what in dict.fromkeys(("images", "patients", "train", "val", "test", *want)):
         found, expected = _count(m, what), want.get(what, "")
-        rows.append(dict(check=what, found=found, expected=expected, ok=expected in ("", found)))
+        rows.append(
+            dict(check=what, found=found, expected=expected, ok=expected in ("", found)))
     return rows
 
-
+# %% ../../nbs/core/datasets/registry.ipynb #ba1895dc
 def _fault_rows(problems: pd.DataFrame, images: bool|int) -> list[dict]:
     "Numbers of files that are missing, of empty ones, and of all other faults."
     kinds = problems.problem.astype(str).str
@@ -328,7 +337,8 @@ def _fault_rows(problems: pd.DataFrame, images: bool|int) -> list[dict]:
     decoded = "all" if images is True else images or "no"
     numbers = {"image files missing": int(missing.sum()), "image files empty": int(empty.sum()),
                f"other faults ({decoded} images decoded)": len(problems) - int((missing | empty).sum())}
-    return [dict(check=what, found=n, expected=0, ok=n == 0) for what, n in numbers.items()]
+    return [dict(check=what, found=n, expected=0, ok=n == 0)
+            for what, n in numbers.items()]
 
 # %% ../../nbs/core/datasets/registry.ipynb #42895fe7
 def _as_error(m: Manifest, report: pd.DataFrame, problems: pd.DataFrame) -> InputError:
@@ -355,11 +365,13 @@ def check(name: str,                    # data set, or a CSV of your own
     """Compare a data set with its published counts, look for every image, and decode a sample.
     `attrs["problems"]` lists each fault with file, row and remedy; `attrs["note"]` says with whose counts it was
     compared, or why with none (an example, a table of your own)."""
-    if on_error not in ("raise", "report"): raise did_you_mean(str(on_error), ("raise", "report"), "on_error")
+    if on_error not in ("raise", "report"):
+        raise did_you_mean(str(on_error), ("raise", "report"), "on_error")
     m = load(name, folder, **options) if options else load_or_csv(name, folder)
     want, note = _published(m, name)
     problems = m.problems(files=True, images=images)
     report = pd.DataFrame(_count_rows(m, want) + _fault_rows(problems, images))
     report.attrs |= dict(problems=problems.to_dict("records"), note=note)
-    if on_error == "raise" and not report.ok.all(): raise _as_error(m, report, problems)
+    if on_error == "raise" and not report.ok.all():
+        raise _as_error(m, report, problems)
     return report

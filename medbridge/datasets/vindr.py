@@ -25,7 +25,9 @@ READERS = ("majority", "any", "all", "uncertain")
 
 def _vote(share: np.ndarray, readers: str) -> np.ndarray:
     "(n, Y) share of readers to label values."
-    if readers == "uncertain": return np.where((share > 0) & (share < 1), -1, share).astype(np.float32)
+    if readers == "uncertain":
+        return np.where((share > 0) & (share < 1),
+                        -1, share).astype(np.float32)
     more_than = {"majority": .5, "any": 0, "all": 1 - 1e-6}[readers]
     return (share > more_than).astype(np.float32)
 
@@ -39,46 +41,53 @@ def _reader_shares(votes: pd.DataFrame, theirs: list[str]) -> pd.DataFrame:
 def _vindr_boxes_to_votes(raw: pd.DataFrame) -> pd.DataFrame:
     "Kaggle's rows (a box each) to one row for each image and reader."
     index = ["image_id", "rad_id"]
-    votes = raw.assign(one=1).pivot_table(index=index, columns="class_name", values="one", aggfunc="max", fill_value=0)
+    votes = raw.assign(one=1).pivot_table(index=index, columns="class_name",
+                                          values="one", aggfunc="max", fill_value=0)
     return votes.reset_index()
 
 # %% ../../nbs/core/datasets/vindr.ipynb #cf58be0b
 def _vindr_names() -> dict[str, str]:
     "VinDr's name of a finding -> ours; fractures are kept apart."
-    return {t: f for f, ts in names("vindr").items() if f != "Fracture" for t in ts}
+    return {t: f for f, ts in names("vindr").items()
+            if f != "Fracture" for t in ts}
 
 
 def _spelt(column: str, own: dict[str, str]) -> str:
     "A column name as VinDr writes it, if it is one of its findings."
-    return next((t for t in own if t.lower() == column.lower()), column)
+    return next(
+        (t for t in own if t.lower() == column.lower()), column)
 
 
 def _physionet_votes(path: Path) -> pd.DataFrame:
     "PhysioNet's table: one row for each image and reader."
     own = _vindr_names()
     votes = read_csv(path, ["image_id"], None, text=["image_id", "rad_id"])
-    votes = votes.rename(columns={f.lower(): f for f in own} | {"Other disease": "Other diseases"})
+    votes = votes.rename(
+        columns={f.lower(): f for f in own} | {"Other disease": "Other diseases"})
     return votes.rename(columns={c: _spelt(c, own) for c in votes.columns})
 
-
+# %% ../../nbs/core/datasets/vindr.ipynb #24096335
 def _kaggle_votes(path: Path) -> pd.DataFrame:
     "Kaggle's table, as one row for each image and reader."
-    return _vindr_boxes_to_votes(read_csv(path, ["image_id", "class_name", "rad_id"], [], text=["image_id", "rad_id"]))
+    return _vindr_boxes_to_votes(read_csv(path, ["image_id", "class_name", "rad_id"], [],
+                                          text=["image_id", "rad_id"]))
 
 # %% ../../nbs/core/datasets/vindr.ipynb #304a9293
 def _finding_columns(votes: pd.DataFrame, path: Path, least: int) -> list[str]:
     "The columns of findings. Raises `InputError` for an unknown one, or fewer than `least`."
     own = _vindr_names()
     theirs = [c for c in votes.columns if c in own]
-    strange = [c for c in votes.columns if c not in own and c not in ("image_id", "rad_id")]
-    if strange: raise InputError(f"Unknown finding '{strange[0]}'.", path, remedy="fetch the published table.")
+    strange = [c for c in votes.columns
+               if c not in own and c not in ("image_id", "rad_id")]
+    if strange:
+        raise InputError(f"Unknown finding '{strange[0]}'.", path, remedy="fetch the published table.")
     if len(theirs) < least:
         lost = next(t for t in own if t not in theirs and t != "Other disease")
         raise InputError(f"The table has {len(theirs)} of the 28 labels; '{lost}' is not there.", path,
                          remedy="fetch the published table.")
     return theirs
 
-
+# %% ../../nbs/core/datasets/vindr.ipynb #4fad14f3
 def _vindr_shares(folder: Path, kaggle: Path|None) -> tuple[pd.DataFrame, Path]:
     "Shares of readers of all images, with `split` and `path`; and the table they are from."
     parts = []
@@ -102,10 +111,12 @@ def vindr(folder: str|Path,
     except InputError: kaggle = None
     raw, path = _vindr_shares(folder, kaggle)
     fractures = ["Clavicle Fracture", "Rib Fracture"]
-    if kaggle is None and set(fractures) <= set(raw.columns): raw["Fracture"] = raw[fractures].max(axis=1)
+    if kaggle is None and set(fractures) <= set(raw.columns):
+        raw["Fracture"] = raw[fractures].max(axis=1)
     labels = [l for l in vocabulary("vindr") if l in raw.columns]
     shares = raw[labels].to_numpy(np.float32)
-    table = pd.DataFrame(dict(path=raw.path, patient_id=raw.image_id, split=raw.split, n_readers=raw.n))
+    table = pd.DataFrame(
+        dict(path=raw.path, patient_id=raw.image_id, split=raw.split, n_readers=raw.n))
     table = table.join(pd.DataFrame(_vote(shares, readers), columns=labels))
     table = table.join(pd.DataFrame(shares, columns=[f"readers: {l}" for l in labels]))
     rule = "official test; validation: a tenth of the training images, stratified"
@@ -113,8 +124,10 @@ def vindr(folder: str|Path,
     facts = dict(source=str(path), readers=readers, uncertain="ignore", persons="unknown: an image stands for one",
                  split=rule)
     m = Manifest(table, labels, "vindr", folder, True, facts)
-    if kaggle is not None: return stratified(m, {"train": .7, "val": .1, "test": .2}, seed)
-    return stratified(m, {"train": .9, "val": .1}, seed, np.flatnonzero((m.table.split == "train").to_numpy()))
+    if kaggle is not None:
+        return stratified(m, {"train": .7, "val": .1, "test": .2}, seed)
+    return stratified(m, {"train": .9, "val": .1}, seed,
+                      np.flatnonzero((m.table.split == "train").to_numpy()))
 
 # %% ../../nbs/core/datasets/vindr.ipynb #05b7ed5e
 _TOKEN = re.compile(r"'\s*([^']*?)\s*'|\"\s*([^\"]*?)\s*\"")   # in single quotes, or in double ones
@@ -138,11 +151,15 @@ def _padchest_labels(column: pd.Series) -> tuple[pd.DataFrame, np.ndarray, np.nd
     "Labels of the rows; which have a list; which of the lists say something."
     at, texts = pd.factorize(column, use_na_sentinel=False) # few distinct lists stand in many rows
     tokens, theirs = padchest_tokens(texts), names("padchest")
-    rows = [[has is not None and not has.isdisjoint(own) for own in theirs.values()] for has in tokens]
+    rows = [
+        [has is not None and not has.isdisjoint(own) for own in theirs.values()]
+        for has in tokens]
     y = np.array(rows, np.float32)[at]
-    says = np.array([has is not None and bool(has - _NO_FINDINGS) for has in tokens])[at]
+    says = np.array(
+        [has is not None and bool(has - _NO_FINDINGS) for has in tokens])[at]
     y[~says] = np.nan
-    return pd.DataFrame(y, columns=list(theirs)), np.array([has is not None for has in tokens])[at], says
+    return pd.DataFrame(y,
+                        columns=list(theirs)), np.array([has is not None for has in tokens])[at], says
 
 # %% ../../nbs/core/datasets/vindr.ipynb #860f7f7a
 _PADCHEST_TABLES = ("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
@@ -151,7 +168,8 @@ _PADCHEST_TABLES = ("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
 
 def _padchest_places(raw: pd.DataFrame, folder: Path) -> pd.Series:
     "Paths of the images: in one folder `images`, in numbered folders, or beside the table."
-    if (folder/"images").is_dir() and files_below(folder, "images"): return "images/" + raw.ImageID
+    if (folder/"images").is_dir() and files_below(folder, "images"):
+        return "images/" + raw.ImageID
     return raw["ImageDir"] + "/" + raw.ImageID if "ImageDir" in raw else raw.ImageID
 
 
@@ -171,14 +189,20 @@ def padchest(folder: str|Path, seed=0) -> Manifest:
     raw = read_csv(path, needs, ["ImageDir", "StudyID", "MethodLabel"], text=as_text)
     y, listed, says = _padchest_labels(raw.Labels)
     sex = raw.PatientSex_DICOM.where(raw.PatientSex_DICOM.isin(["F", "M"]))
-    image = dict(path=_padchest_places(raw, folder), patient_id=raw.PatientID, study_id=raw.get("StudyID"))
-    described = dict(split="train", view=raw.Projection.replace({"UNK": None}), sex=sex, age=_padchest_ages(raw))
-    source = dict(by=raw.get("MethodLabel"), source_row=np.arange(1, len(raw) + 1))
+    image = dict(path=_padchest_places(raw, folder), patient_id=raw.PatientID,
+                 study_id=raw.get("StudyID"))
+    described = dict(split="train", view=raw.Projection.replace({"UNK": None}),
+                     sex=sex, age=_padchest_ages(raw))
+    source = dict(by=raw.get("MethodLabel"),
+                  source_row=np.arange(1, len(raw) + 1))
     table = pd.DataFrame(image | described | source)
     keep = listed & raw.PatientID.notna().to_numpy()
-    facts = dict(source=str(path), without_labels=int((~keep).sum()), says_nothing=int((~says & keep).sum()),
-                 split="70/10/20 % of the patients, stratified", uncertain="zeros")
-    m = Manifest(table.join(y)[keep], list(y.columns), "padchest", folder, True, facts)
+    facts = dict(source=str(path),
+                 without_labels=int((~keep).sum()),
+                 says_nothing=int((~says & keep).sum()), split="70/10/20 % of the patients, stratified",
+                 uncertain="zeros")
+    m = Manifest(table.join(y)[keep], list(y.columns),
+                 "padchest", folder, True, facts)
     return stratified(m, {"train": .7, "val": .1, "test": .2}, seed)
 
 # %% ../../nbs/core/datasets/vindr.ipynb #e9e8e862
@@ -201,14 +225,14 @@ def odir_keywords(text) -> dict[str, float]|None: # finding of ODIR8 -> 1 or 0; 
         if w in _QUALITY: continue
         findings = [f for f, rule in _EYE_RULES if re.search(rule, w)]
         for finding in findings or ["Other"]: found[finding] = 1.
-    if any(found[f] for f in ODIR8 if f != "Normal"): found["Normal"] = 0.
+    if any(found[f] for f in ODIR8 if f != "Normal"):
+        found["Normal"] = 0.
     return found
 
 # %% ../../nbs/core/datasets/vindr.ipynb #a003214f
 _ODIR_NEEDS = ["ID", "Patient Age", "Patient Sex", "Left-Fundus", "Right-Fundus", "Left-Diagnostic Keywords",
                "Right-Diagnostic Keywords", *"NDGCAHMO"]
 _ODIR_SHEETS = ("ODIR-5K_Training_Annotations(Updated)_V2.xlsx", "data.xlsx", "ODIR-5K/data.xlsx")
-
 
 def _odir_sheet(path: Path) -> pd.DataFrame:
     "The Excel sheet."
@@ -220,7 +244,7 @@ def _odir_sheet(path: Path) -> pd.DataFrame:
     if not lost: return raw
     raise InputError(f"The label table lacks the column '{lost[0]}'.", path, remedy="fetch the published file.")
 
-
+# %% ../../nbs/core/datasets/vindr.ipynb #74c3b687
 def _odir_table(folder: Path) -> tuple[pd.DataFrame, Path]:
     "Kaggle's table or the Excel sheet, and its path."
     try: path = find_table(folder, "full_df.csv")
@@ -228,27 +252,32 @@ def _odir_table(folder: Path) -> tuple[pd.DataFrame, Path]:
         found = [folder/n for n in _ODIR_SHEETS if (folder/n).is_file()]
         if not found: raise
         return _odir_sheet(found[0]), found[0]
-    return read_csv(path, _ODIR_NEEDS, [], text=["ID", *_ODIR_NEEDS[2:7]]), path
+    return read_csv(path, _ODIR_NEEDS, [],
+                    text=["ID", *_ODIR_NEEDS[2:7]]), path
 
 # %% ../../nbs/core/datasets/vindr.ipynb #e2b0194d
 def _letters_differ(eyes: dict, whole: dict[str, float]) -> bool:
     "Whether the keywords of the eyes say something else than the patient's letters."
     seen = [e for e in eyes.values() if e]
     if not seen: return False
-    return any(max(e[f] for e in seen) != whole[f] for f in ODIR8 if f != "Normal")
+    return any(max(e[f] for e in seen) != whole[f]
+               for f in ODIR8 if f != "Normal")
 
-
+# %% ../../nbs/core/datasets/vindr.ipynb #4007cb37
 def _odir_eyes(row: dict, labels_of: str) -> tuple[list[dict], bool]:
     "Rows of a patient's eyes that show a fundus (`file` names it); do keywords and letters differ?"
-    whole = {f: float(row[k]) for k, f in zip("NDGCAHMO", ODIR8)}
+    whole = {f: float(row[k])
+             for k, f in zip("NDGCAHMO", ODIR8)}
     eyes = {side: odir_keywords(row[f"{side}-Diagnostic Keywords"]) for side in ("Left", "Right")}
     person = dict(patient_id=str(row["ID"]), split="train")
-    rest = dict(sex=str(row["Patient Sex"])[:1], age=row["Patient Age"], source_row=row["source_row"])
+    rest = dict(sex=str(row["Patient Sex"])[:1],
+                age=row["Patient Age"], source_row=row["source_row"])
     rows = []
     for side, eye in eyes.items():
         if eye is None: continue
         labels = eye if labels_of == "eye" else whole
-        rows.append(dict(path=str(row[f"{side}-Fundus"]), **person, view=side.lower(), **rest, **labels))
+        rows.append(dict(path=str(row[f"{side}-Fundus"]), **person,
+                         view=side.lower(), **rest, **labels))
     return rows, _letters_differ(eyes, whole)
 
 # %% ../../nbs/core/datasets/vindr.ipynb #d1960bef
@@ -260,7 +289,8 @@ def odir(folder: str|Path,
          seed=0,
         ) -> Manifest:
     "ODIR-5k, the Ocular Disease Intelligent Recognition set of Peking University (2019), one row per eye."
-    if labels_of not in ("eye", "patient"): raise did_you_mean(str(labels_of), ("eye", "patient"), "kind of labels")
+    if labels_of not in ("eye", "patient"):
+        raise did_you_mean(str(labels_of), ("eye", "patient"), "kind of labels")
     folder = Path(folder)
     raw, path = _odir_table(folder)
     raw["source_row"] = np.arange(1, len(raw) + 1)
@@ -271,10 +301,12 @@ def odir(folder: str|Path,
         rows += eyes
         differ += other
     if not rows: raise InputError("The table has no photograph of a fundus.", path, remedy="fetch it again.")
-    cut, native = files_below(folder, "preprocessed_images", *_ODIR_FOLDERS), files_below(folder, *_ODIR_FOLDERS)
-    for r in rows: r["path"] = native.get(r["path"]) or cut.get(r["path"]) or f"ODIR-5K/Training Images/{r['path']}"
-    facts = dict(source=str(path), labels_of=labels_of, left_out=2*len(raw) - len(rows),
-                 patients_whose_keywords_and_letters_differ=differ,
+    cut = files_below(folder, "preprocessed_images", *_ODIR_FOLDERS)
+    native = files_below(folder, *_ODIR_FOLDERS)
+    for r in rows:
+        r["path"] = native.get(r["path"]) or cut.get(r["path"]) or f"ODIR-5K/Training Images/{r['path']}"
+    facts = dict(source=str(path), labels_of=labels_of,
+                 left_out=2*len(raw) - len(rows), patients_whose_keywords_and_letters_differ=differ,
                  split="70/10/20 % of the patients, stratified", uncertain="zeros")
     m = Manifest(pd.DataFrame(rows), ODIR8, "odir", folder, facts=facts)
     return stratified(m, {"train": .7, "val": .1, "test": .2}, seed)

@@ -17,30 +17,56 @@ from ..basics import InputError
 # %% ../../nbs/core/evaluation/calibrate.ipynb #3fa719e7
 def sigmoid(x: np.ndarray) -> np.ndarray:
     "Logistic function without overflow."
-    return 0.5*(1 + np.tanh(0.5*np.asarray(x, float)))
+    half = 0.5*np.asarray(x, float)
+    return 0.5*(1 + np.tanh(half))
 
-# %% ../../nbs/core/evaluation/calibrate.ipynb #77864819
+# %% ../../nbs/core/evaluation/calibrate.ipynb #29f3ee55
 PRIOR = ((1.0, 0.5), (0.0, 2.0))   # mean, standard deviation of slope and intercept
 
+def _prior() -> tuple[np.ndarray, np.ndarray]: # mean (2,), precision (2, 2)
+    mean = np.array([m for m, _ in PRIOR])
+    return mean, np.diag([s**-2.0 for _, s in PRIOR])
 
-def _platt(z: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    "Most probable (slope, intercept) and its covariance, by Newton's method, of one label's logits, targets and weights (n,)."
+
+def _loss(t, x, y, w) -> float: # (2,) slope and intercept, (n, 2) logits and ones, (n,) targets and weights
+    mean, precision = _prior()
+    line, away = x @ t, t - mean
+    likelihood = (w*np.logaddexp(0, line) - w*y*line).sum()
+    return float(likelihood + 0.5*away @ precision @ away)
+
+
+def _curvature(p, x, w) -> np.ndarray: # (n,) probabilities -> (2, 2)
+    "Second derivatives of the loss."
+    information = w*p*(1 - p)
+    return (x.T*information) @ x + _prior()[1]
+
+# %% ../../nbs/core/evaluation/calibrate.ipynb #77864819
+def _damped(loss, theta: np.ndarray, step: np.ndarray) -> np.ndarray:
+    "A step down from `theta`, halved until the loss does not grow."
+    size = 1.0
+    before = loss(theta)
+    while size > 1e-6 and loss(theta - size*step) > before:
+        size /= 2
+    return size*step
+
+# %% ../../nbs/core/evaluation/calibrate.ipynb #c63982b0
+def _platt(z: np.ndarray, # (n,) logits of one label
+           y: np.ndarray, # (n,) targets, 0 or 1
+           w: np.ndarray, # (n,) weights
+          ) -> tuple[np.ndarray, np.ndarray]: # (2,), (2, 2)
+    "Most probable (slope, intercept) and its covariance, by Newton's method."
     x = np.column_stack([z, np.ones_like(z)])
-    mean, precision = np.array([m for m, _ in PRIOR]), np.diag([s**-2.0 for _, s in PRIOR])
-    def loss(t):
-        likelihood, away = (w*np.logaddexp(0, x @ t) - w*y*(x @ t)).sum(), t - mean
-        return float(likelihood + 0.5*away @ precision @ away)
-    def curvature(p): return (x.T*(w*p*(1 - p))) @ x + precision
+    mean, precision = _prior()
     theta = mean.copy()
     for _ in range(100):
         p = sigmoid(x @ theta)
-        slope = x.T @ (w*(p - y)) + precision @ (theta - mean)
-        step = np.linalg.solve(curvature(p), slope)
-        size = 1.0
-        while size > 1e-6 and loss(theta - size*step) > loss(theta): size /= 2
-        theta = theta - size*step
-        if np.abs(size*step).max() < 1e-9: break
-    return theta, np.linalg.inv(curvature(sigmoid(x @ theta)))
+        gradient = x.T @ (w*(p - y)) + precision @ (theta - mean)
+        newton = np.linalg.solve(_curvature(p, x, w), gradient)
+        step = _damped(lambda t: _loss(t, x, y, w), theta, newton)
+        theta = theta - step
+        if np.abs(step).max() < 1e-9: break
+    p = sigmoid(x @ theta)
+    return theta, np.linalg.inv(_curvature(p, x, w))
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #42b25428
 @dataclass
@@ -56,45 +82,96 @@ class Calibration:
                  z=1.96,                   # half-width in standard deviations; 1.96: 95 %
                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # probability, low, high, each (n, Y)
         "Calibrated probabilities with intervals."
-        logits = np.asarray(logits, float)
-        if logits.ndim != 2 or logits.shape[1] != len(self.labels):
-            raise InputError(f"Logits of shape {logits.shape} do not belong to {len(self.labels)} labels.")
-        v = np.stack([logits, np.ones_like(logits)], -1)                                   # (n, Y, 2)
-        centre = (v*self.theta).sum(-1)
-        spread = np.sqrt(np.einsum("nyi,yij,nyj->ny", v, self.covariance, v))
-        return sigmoid(centre), sigmoid(centre - z*spread), sigmoid(centre + z*spread)
+        return _answers(self, np.asarray(logits, float), z)
 
     def table(self) -> pd.DataFrame:
         "Slope and intercept of each label, with standard deviations, and the counts they rest on."
-        sd = np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
-        fitted = dict(slope=self.theta[:, 0], slope_sd=sd[:, 0], intercept=self.theta[:, 1], intercept_sd=sd[:, 1])
-        return pd.DataFrame(dict(label=self.labels, **fitted, positives=self.positives, negatives=self.negatives))
+        return _table(self)
 
-    def __repr__(self) -> str:
-        if not self.labels: return "Calibration(no labels)"
-        slope, n = self.theta[:, 0], self.positives
-        labels = f"{len(self.labels)} label{'s'*(len(self.labels) > 1)}"
-        return f"Calibration({labels}, slopes {slope.min():.2f} to {slope.max():.2f}, {n.min()} to {n.max()} positives each)"
+    def __repr__(self) -> str: return _in_words(self)
 
     def _repr_html_(self) -> str: return self.table().round(2).to_html(index=False)
 
     def to_dict(self) -> dict[str, Any]:
         "Plain numbers for JSON."
-        fitted = dict(theta=self.theta.round(6).tolist(), covariance=self.covariance.round(8).tolist())
-        counts = dict(positives=self.positives.tolist(), negatives=self.negatives.tolist())
-        return dict(method="Platt scaling with Gaussian priors, Laplace covariance", labels=self.labels, **fitted, **counts)
+        return _plain(self)
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> "Calibration":
         "What `to_dict` gave. Raises `InputError` for anything else."
-        try:
-            labels, theta, covariance = list(d["labels"]), np.array(d["theta"], float), np.array(d["covariance"], float)
-            positives, negatives = (np.array(d[k], int) for k in ("positives", "negatives"))
-        except (KeyError, TypeError, ValueError): raise InputError("The calibration cannot be read.", remedy="save the model again.") from None
-        n = len(labels)
-        if theta.shape != (n, 2) or covariance.shape != (n, 2, 2) or len(positives) != n:
-            raise InputError("The calibration's tables do not fit its labels.", remedy="save the model again.")
-        return cls(labels, theta, covariance, positives, negatives)
+        return cls(*_read(d))
+
+# %% ../../nbs/core/evaluation/calibrate.ipynb #9fb7b18f
+def _answers(c: Calibration, logits: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n_labels = len(c.labels)
+    if logits.ndim != 2 or logits.shape[1] != n_labels:
+        raise InputError(f"Logits of shape {logits.shape} do not belong to {n_labels} labels.")
+    v = np.stack([logits, np.ones_like(logits)], -1)                                   # (n, Y, 2)
+    centre = (v*c.theta).sum(-1)
+    spread = np.sqrt(np.einsum("nyi,yij,nyj->ny", v, c.covariance, v))
+    low, high = sigmoid(centre - z*spread), sigmoid(centre + z*spread)
+    return sigmoid(centre), low, high
+
+# %% ../../nbs/core/evaluation/calibrate.ipynb #a5bc1572
+def _table(c: Calibration) -> pd.DataFrame:
+    slope_sd, intercept_sd = np.sqrt(np.diagonal(c.covariance, axis1=1, axis2=2)).T
+    slope, intercept = c.theta.T
+    fitted = dict(slope=slope, slope_sd=slope_sd, intercept=intercept, intercept_sd=intercept_sd)
+    counts = dict(positives=c.positives, negatives=c.negatives)
+    return pd.DataFrame(dict(label=c.labels, **fitted, **counts))
+
+# %% ../../nbs/core/evaluation/calibrate.ipynb #affc0858
+def _in_words(c: Calibration) -> str:
+    if not c.labels: return "Calibration(no labels)"
+    slope, n = c.theta[:, 0], c.positives
+    plural = "s" if len(c.labels) > 1 else ""
+    slopes = f"slopes {slope.min():.2f} to {slope.max():.2f}"
+    counts = f"{n.min()} to {n.max()} positives each"
+    return f"Calibration({len(c.labels)} label{plural}, {slopes}, {counts})"
+
+# %% ../../nbs/core/evaluation/calibrate.ipynb #8eaaa6e5
+def _plain(c: Calibration) -> dict[str, Any]:
+    return dict(
+        method="Platt scaling with Gaussian priors, Laplace covariance",
+        labels=c.labels,
+        theta=c.theta.round(6).tolist(),
+        covariance=c.covariance.round(8).tolist(),
+        positives=c.positives.tolist(),
+        negatives=c.negatives.tolist(),
+    )
+
+# %% ../../nbs/core/evaluation/calibrate.ipynb #d43561e6
+def _read(d: dict[str, Any]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    "The fields of a `Calibration`."
+    again = "save the model again."
+    try:
+        labels = list(d["labels"])
+        theta = np.array(d["theta"], float)
+        covariance = np.array(d["covariance"], float)
+        positives = np.array(d["positives"], int)
+        negatives = np.array(d["negatives"], int)
+    except (KeyError, TypeError, ValueError):
+        raise InputError("The calibration cannot be read.", remedy=again) from None
+    n = len(labels)
+    shapes = (theta.shape, covariance.shape, len(positives))
+    if shapes != ((n, 2), (n, 2, 2), n):
+        raise InputError("The calibration's tables do not fit its labels.", remedy=again)
+    return labels, theta, covariance, positives, negatives
+
+# %% ../../nbs/core/evaluation/calibrate.ipynb #f7ea87e2
+def _image_weights(ids: np.ndarray) -> np.ndarray: # (n,) numbers of patients
+    "One over the number of the patient's images."
+    if not len(ids): return np.zeros(0)
+    return 1/np.bincount(ids)[ids]
+
+
+def _check_tables(z: np.ndarray, y: np.ndarray, n_labels: int) -> None:
+    together = z.shape == y.shape and z.ndim == 2
+    if not together or z.shape[1] != n_labels:
+        raise InputError(f"Logits {z.shape}, targets {y.shape} and {n_labels} labels do not belong together.")
+    if np.isfinite(z).all(): return
+    remedy = "a model that diverged gives these; lower its learning rate."
+    raise InputError("Some logits are not finite numbers.", remedy=remedy)
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #73f1a408
 def calibrate(logits: np.ndarray,     # (n, Y), of images that training has not seen
@@ -102,20 +179,18 @@ def calibrate(logits: np.ndarray,     # (n, Y), of images that training has not 
               labels: list[str],
               patients=None,          # (n,); None: every image its own
              ) -> Calibration:
-    "Fit a Platt map for each label. Raises `InputError` for logits that are not finite or tables that do not belong together."
-    z, y = np.asarray(logits, float), np.asarray(targets, float)
-    if z.shape != y.shape or z.ndim != 2 or z.shape[1] != len(labels):
-        raise InputError(f"Logits {z.shape}, targets {y.shape} and {len(labels)} labels do not belong together.")
-    if not np.isfinite(z).all(): raise InputError("Some logits are not finite numbers.", remedy="a model that diverged gives these; lower its learning rate.")
-    ids = np.arange(len(z)) if patients is None else pd.factorize(np.asarray(patients))[0]
+    "Fit a Platt map for each label. Raises `InputError` for logits that are not finite or tables that do not fit."
+    z = np.asarray(logits, float)
+    y = np.asarray(targets, float)
+    _check_tables(z, y, len(labels))
+    ids = np.arange(len(z))
+    if patients is not None: ids = pd.factorize(np.asarray(patients))[0]
     fits = []
     for j in range(len(labels)):
         seen = ~np.isnan(y[:, j])
-        fits.append(_platt(z[seen, j], y[seen, j], _image_weights(ids[seen])))
-    theta, covariance = (np.array([fit[i] for fit in fits]) for i in (0, 1))
-    return Calibration(list(labels), theta, covariance, (y == 1).sum(0), (y == 0).sum(0))
-
-
-def _image_weights(ids: np.ndarray) -> np.ndarray: # (n,) numbers of patients
-    "One over the number of the patient's images."
-    return 1/np.bincount(ids, minlength=1)[ids] if len(ids) else np.zeros(0)
+        weights = _image_weights(ids[seen])
+        fits.append(_platt(z[seen, j], y[seen, j], weights))
+    theta = np.array([fit[0] for fit in fits])
+    covariance = np.array([fit[1] for fit in fits])
+    positives, negatives = (y == 1).sum(0), (y == 0).sum(0)
+    return Calibration(list(labels), theta, covariance, positives, negatives)

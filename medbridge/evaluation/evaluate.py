@@ -16,10 +16,14 @@ from ..basics import InputError
 # %% ../../nbs/core/evaluation/evaluate.ipynb #61261547
 def _check(targets, scores) -> tuple[np.ndarray, np.ndarray]:
     "Both as floats, of one shape; scores are finite."
-    y, s = np.asarray(targets, float), np.asarray(scores, float)
-    if y.shape != s.shape: raise InputError(f"Targets of shape {y.shape} and scores of shape {s.shape} do not belong together.")
+    y = np.asarray(targets, float)
+    s = np.asarray(scores, float)
+    if y.shape != s.shape:
+        raise InputError(f"Targets of shape {y.shape} and scores of shape {s.shape} do not belong together.")
     diverged = int((~np.isfinite(s)).sum())
-    if diverged: raise InputError(f"{diverged} scores are not finite numbers.", remedy="a model that diverged gives these; lower its learning rate.")
+    if diverged:
+        raise InputError(f"{diverged} scores are not finite numbers.",
+                         remedy="a model that diverged gives these; lower its learning rate.")
     return y, s
 
 # %% ../../nbs/core/evaluation/evaluate.ipynb #c7cbf22b
@@ -29,13 +33,17 @@ def weighted_auroc(targets: np.ndarray, # (n,) 1 or 0
                   ) -> np.ndarray:      # (R,), NaN where a class has no weight
     "AUROC under many weightings of the same scores, ties counted half."
     order = np.argsort(scores, kind="stable")
-    y, s, w = targets[order] == 1, scores[order], weights[:, order]
+    y = targets[order] == 1
+    s = scores[order]
+    w = weights[:, order]
     below = np.cumsum(np.where(y, 0, w), 1)                                      # weight of negatives up to here
-    padded = np.concatenate([np.zeros((len(w), 1)), below], 1)
+    padded = np.concatenate(
+        [np.zeros((len(w), 1)), below], 1)
     under = padded[:, np.searchsorted(s, s, "left")]
     through = padded[:, np.searchsorted(s, s, "right")]
     positive = np.where(y, w, 0)
-    p, n = positive.sum(1), below[:, -1]
+    p = positive.sum(1)
+    n = below[:, -1]
     with np.errstate(invalid="ignore", divide="ignore"):
         share = (positive*(under + through)/2).sum(1)/(p*n)
     return np.where((p > 0) & (n > 0), share, np.nan)
@@ -46,7 +54,8 @@ def auroc(targets, scores) -> float:
     y, s = _check(targets, scores)
     seen = ~np.isnan(y)
     if not seen.any(): return float("nan")
-    return float(weighted_auroc(y[seen], s[seen], np.ones((1, seen.sum())))[0])
+    return float(weighted_auroc(y[seen], s[seen],
+                                np.ones((1, seen.sum())))[0])
 
 
 def auprc(targets, scores) -> float:
@@ -54,29 +63,34 @@ def auprc(targets, scores) -> float:
     from sklearn.metrics import average_precision_score
     y, s = _check(targets, scores)
     seen = ~np.isnan(y)
-    if not (y[seen] == 1).any() or not (y[seen] == 0).any(): return float("nan")
+    if not (y[seen] == 1).any() or not (y[seen] == 0).any():
+        return float("nan")
     return float(average_precision_score(y[seen], s[seen]))
 
-
+# %% ../../nbs/core/evaluation/evaluate.ipynb #c0397683
 def macro(targets: np.ndarray, scores: np.ndarray, # (n, Y)
           metric=auroc) -> float:
     "Mean over the labels that have both classes; NaN when none has."
-    values = [metric(targets[:, j], scores[:, j]) for j in range(targets.shape[1])]
+    values = [metric(targets[:, j], scores[:, j])
+              for j in range(targets.shape[1])]
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 # %% ../../nbs/core/evaluation/evaluate.ipynb #466abfcd
 def patient_weights(patients, resamples=1000, seed=0) -> np.ndarray: # (R, n) positive
     "Weights of the Bayesian bootstrap: one exponential draw for each patient, shared by all their images."
     ids = pd.factorize(np.asarray(patients))[0]
-    return np.random.default_rng(seed).exponential(size=(resamples, ids.max() + 1))[:, ids]
+    return np.random.default_rng(seed).exponential(
+        size=(resamples, ids.max() + 1))[:, ids]
 
 
 def interval(values: np.ndarray, # (R,) bootstrap draws
              level=0.95) -> tuple[float, float]:
     "Percentile interval of bootstrap draws; NaN when fewer than half are defined."
     v = values[np.isfinite(values)]
-    if len(v) < len(values)/2 or not len(v): return float("nan"), float("nan")
-    low, high = np.quantile(v, [(1 - level)/2, (1 + level)/2])
+    if len(v) < len(values)/2 or not len(v):
+        return float("nan"), float("nan")
+    low, high = np.quantile(v,
+                            [(1 - level)/2, (1 + level)/2])
     return float(low), float(high)
 
 # %% ../../nbs/core/evaluation/evaluate.ipynb #a0571c87
@@ -86,21 +100,25 @@ def widen(values: np.ndarray, # (R,) draws of the Bayesian bootstrap
          ) -> np.ndarray:
     "Draws centred on the estimate, with the spread that `m` patients justify; NaN for fewer than two."
     if m < 2: return np.full_like(values, np.nan)
-    return point + (values - values.mean())*np.sqrt((m + 1)/(m - 1))
+    wider = np.sqrt((m + 1)/(m - 1))
+    return point + (values - values.mean())*wider
 
 # %% ../../nbs/core/evaluation/evaluate.ipynb #5d57f91f
 def _placements(y: np.ndarray, s: np.ndarray, ids: np.ndarray) -> np.ndarray:
     "Share of negatives below the positives of each patient, minus the mean over patients, at unbiased scale."
     from scipy.stats import rankdata
-    p, n = s[y == 1], s[y == 0]
+    p = s[y == 1]
+    n = s[y == 0]
     outranked = (rankdata(np.r_[p, n])[:len(p)] - rankdata(p))/len(n)
     v = pd.Series(outranked).groupby(ids[y == 1]).mean().to_numpy()
-    return (v - v.mean())*np.sqrt(len(v)/max(len(v) - 1, 1))
+    wider = np.sqrt(len(v)/max(len(v) - 1, 1))
+    return (v - v.mean())*wider
 
 
 def _carriers(y: np.ndarray, ids: np.ndarray) -> int: # (n,), (n,)
     "Patients of the rarer class."
-    return min(len(np.unique(ids[y == 1])), len(np.unique(ids[y == 0])))
+    return min(len(np.unique(ids[y == 1])),
+               len(np.unique(ids[y == 0])))
 
 # %% ../../nbs/core/evaluation/evaluate.ipynb #3a14c02d
 def auroc_draws(targets: np.ndarray, # (n, Y) 1, 0, NaN
@@ -109,12 +127,18 @@ def auroc_draws(targets: np.ndarray, # (n, Y) 1, 0, NaN
                 weights: np.ndarray, # (R, n) of `patient_weights`
                 seed=0,              # the same for methods that will be compared
                ) -> np.ndarray:      # (R, Y), NaN for a label without both classes
-    "Bootstrap draws of each label's AUROC, centred on it; a label whose rarer class is one patient borrows the spread between patients from the other labels."
+    """Bootstrap draws of each label's AUROC, centred on it; a label whose rarer class is one patient borrows
+    the spread between patients from the other labels."""
     ids = pd.factorize(np.asarray(patients))[0]
-    out, spread, alone = np.full((len(weights), targets.shape[1]), np.nan), [], []
+    out = np.full((len(weights), targets.shape[1]),
+                  np.nan)
+    spread = []
+    alone = []
     for j in range(targets.shape[1]):
         seen = ~np.isnan(targets[:, j])
-        y, s, who = targets[seen, j], scores[seen, j], ids[seen]
+        y = targets[seen, j]
+        s = scores[seen, j]
+        who = ids[seen]
         m = _carriers(y, who)
         if not m: continue
         draws = _weighted_in_blocks(y, s, weights, seen)
@@ -124,47 +148,66 @@ def auroc_draws(targets: np.ndarray, # (n, Y) 1, 0, NaN
         else:
             out[:, j] = auroc(y, s) + draws - draws.mean()
             alone.append(j)
-    out[:, alone] += _borrowed(spread, len(alone), len(weights), seed).T
+    out[:, alone] += _borrowed(spread, len(alone),
+                               len(weights), seed).T
     return out
 
-
-def _weighted_in_blocks(y: np.ndarray, s: np.ndarray, weights: np.ndarray, seen: np.ndarray) -> np.ndarray: # (R,)
+# %% ../../nbs/core/evaluation/evaluate.ipynb #289d4e53
+def _weighted_in_blocks(y: np.ndarray, s: np.ndarray, weights: np.ndarray,
+                        seen: np.ndarray) -> np.ndarray:   # (R,)
     "`weighted_auroc` of the images seen, as many resamples at a time as fit in memory."
     block = max(1, 2**22//max(1, len(seen)))
-    return np.concatenate([weighted_auroc(y, s, weights[i:i + block][:, seen]) for i in range(0, len(weights), block)])
+    return np.concatenate(
+        [weighted_auroc(y, s, weights[i:i + block][:, seen])
+         for i in range(0, len(weights), block)])
 
 
 def _borrowed(spread: list[np.ndarray], labels: int, resamples: int, seed: int) -> np.ndarray: # (labels, R)
     "Placements drawn from other labels; from those of a coin when there are none."
     pool = np.concatenate(spread) if spread else np.linspace(-0.5, 0.5, 21)
-    return pool[np.random.default_rng([seed, 17]).integers(len(pool), size=(labels, resamples))]
+    return pool[np.random.default_rng([seed, 17]).integers(
+        len(pool), size=(labels, resamples))]
 
 # %% ../../nbs/core/evaluation/evaluate.ipynb #8e743b2a
-def _draws_of(targets: np.ndarray, draws: np.ndarray, patients, weights: np.ndarray, seed: int) -> np.ndarray: # (R, Y)
+def _draws_of(targets: np.ndarray, draws: np.ndarray, patients, weights: np.ndarray,
+              seed: int) -> np.ndarray:   # (R, Y)
     "Bootstrap draws of a randomised method (P, n, Y): the resamples take turns over its P draws."
     boot = np.empty((len(weights), targets.shape[1]))
-    for p, d in enumerate(draws): boot[p::len(draws)] = auroc_draws(targets, d, patients, weights[p::len(draws)], seed)
+    for p, d in enumerate(draws):
+        boot[p::len(draws)] = auroc_draws(targets, d, patients,
+                                          weights[p::len(draws)], seed)
     return boot
 
 
-def _two_rows(label: str, auroc: float, auprc: float, draws: np.ndarray|None, counts: tuple[int, int]) -> list[dict[str, Any]]:
+def _two_rows(label: str, auroc: float, auprc: float, draws: np.ndarray|None,
+              counts: tuple[int, int]) -> list[dict[str, Any]]:
     "Rows of AUROC, with the interval of its draws, and of average precision, without one."
     low, high = (np.nan, np.nan) if draws is None else interval(draws.clip(0, 1))
     counted = dict(n_pos=counts[0], n_neg=counts[1])
     return [dict(label=label, metric="auroc", value=auroc, low=low, high=high, **counted),
             dict(label=label, metric="auprc", value=auprc, low=np.nan, high=np.nan, **counted)]
 
-
-def _rows_of(targets: np.ndarray, draws: np.ndarray, boot: np.ndarray, labels: list[str], counts: list[tuple[int, int]]) -> list[dict[str, Any]]:
+# %% ../../nbs/core/evaluation/evaluate.ipynb #e6ba45dc
+def _rows_of(
+        targets: np.ndarray, draws: np.ndarray, boot: np.ndarray, labels: list[str],
+        counts: list[tuple[int, int]]) -> list[dict[str, Any]]:
     "Rows of one method (P, n, Y): labels that have both classes, labels that have not, the macro mean."
-    def mean(metric, j): return float(np.mean([metric(targets[:, j], d[:, j]) for d in draws]))
-    defined = [j for j, (p, n) in enumerate(counts) if p and n]
+    def mean(metric, j):
+        return float(np.mean([metric(targets[:, j], d[:, j]) for d in draws]))
+    defined = [j for j, (p, n) in enumerate(counts)
+               if p and n]
     rows = []
-    for j in defined: rows += _two_rows(labels[j], mean(auroc, j), mean(auprc, j), boot[:, j], counts[j])
+    for j in defined:
+        rows += _two_rows(labels[j], mean(auroc, j),
+                          mean(auprc, j), boot[:, j], counts[j])
     for j in range(len(labels)):
-        if j not in defined: rows += _two_rows(labels[j], np.nan, np.nan, None, counts[j])
+        if j not in defined:
+            rows += _two_rows(labels[j], np.nan, np.nan, None,
+                              counts[j])
     if not defined: return rows
-    means = [float(np.mean([macro(targets, d, metric) for d in draws])) for metric in (auroc, auprc)]
+    means = [
+        float(np.mean([macro(targets, d, metric) for d in draws]))
+        for metric in (auroc, auprc)]
     counted = (len(defined), len(labels) - len(defined))
     return rows + _two_rows("macro", means[0], means[1], boot[:, defined].mean(1), counted)
 
@@ -177,30 +220,38 @@ def evaluate(targets: np.ndarray,           # (n, Y) 1, 0, NaN (not observed)
              seed=0,
              reference: str|None = None,    # also the paired macro difference `reference` minus each other method
             ) -> pd.DataFrame:              # method, label, metric, value, low, high, n_pos, n_neg
-    "Long table of AUROC and average precision for each label and method, and macro means, with 95 % bootstrap intervals."
+    """Long table of AUROC and average precision for each label and method, and macro means, with 95 %
+    bootstrap intervals."""
     targets = np.asarray(targets, float)
     if not len(targets): raise InputError("There are no images to evaluate on.", remedy="check the split.")
     patients = np.arange(len(targets)) if patients is None else patients
     weights = patient_weights(patients, resamples, seed)
-    counts = [(int((targets[:, j] == 1).sum()), int((targets[:, j] == 0).sum())) for j in range(len(labels))]
+    counts = [(int((targets[:, j] == 1).sum()),
+               int((targets[:, j] == 0).sum()))
+              for j in range(len(labels))]
     rows, boots = [], {}
     for method, s in scores.items():
         draws = np.asarray(s, float)[None] if np.ndim(s) == 2 else np.asarray(s, float)
         for d in draws: _check(targets, d)
         boots[method] = _draws_of(targets, draws, patients, weights, seed)
-        rows += [dict(method=method, **row) for row in _rows_of(targets, draws, boots[method], labels, counts)]
+        rows += [dict(method=method, **row)
+                 for row in _rows_of(targets, draws, boots[method], labels, counts)]
     if reference in boots: rows += _macro_differences(rows, boots, reference)
     return pd.DataFrame(rows)
 
-
-def _macro_differences(rows: list[dict], boots: dict[str, np.ndarray], reference: str) -> list[dict[str, Any]]:
+# %% ../../nbs/core/evaluation/evaluate.ipynb #1ab04c66
+def _macro_differences(rows: list[dict], boots: dict[str, np.ndarray],
+                       reference: str) -> list[dict[str, Any]]:
     "Rows of the reference's macro AUROC minus each other method's; none without a macro mean."
-    macros = {r["method"]: r for r in rows if r["label"] == "macro" and r["metric"] == "auroc"}
+    macros = {r["method"]: r for r in rows
+              if r["label"] == "macro" and r["metric"] == "auroc"}
     out = []
     for method, row in macros.items():
         if method == reference: continue
         defined = np.isfinite(boots[method]).any(0)
         apart = boots[reference][:, defined].mean(1) - boots[method][:, defined].mean(1)
         low, high = interval(apart)
-        out.append({**row, "metric": "auroc_difference", "value": macros[reference]["value"] - row["value"], "low": low, "high": high})
+        out.append(
+            {**row, "metric": "auroc_difference", "value": macros[reference]["value"] - row["value"],
+             "low": low, "high": high})
     return out

@@ -17,18 +17,23 @@ from ..basics import InputError
 # %% ../../nbs/core/evaluation/shift.ipynb #718b6d88
 def frechet(a: np.ndarray, b: np.ndarray) -> float: # (n, D), (m, D)
     "Squared Frechet distance between Gaussians fitted to two samples."
-    ca, cb = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    ca = np.cov(a, rowvar=False)
+    cb = np.cov(b, rowvar=False)
     # eigenvalues of the product of two positive semi-definite matrices are real and not negative
     eigenvalues = np.clip(np.linalg.eigvals(ca @ cb).real, 0, None)
-    root, apart = np.sqrt(eigenvalues).sum(), a.mean(0) - b.mean(0)
-    return float((apart**2).sum() + np.trace(ca) + np.trace(cb) - 2*root)
+    root = np.sqrt(eigenvalues).sum()
+    apart = a.mean(0) - b.mean(0)
+    return float(
+        (apart**2).sum() + np.trace(ca) + np.trace(cb) - 2*root)
 
 # %% ../../nbs/core/evaluation/shift.ipynb #34b75608
 def common_space(features: dict[str, np.ndarray], dimensions=16) -> dict[str, np.ndarray]:
     "Principal components over all sites, each site weighing the same, scaled to unit variance."
     from sklearn.decomposition import PCA
     least = min(len(v) for v in features.values())
-    if least < 8: raise InputError(f"A site has {least} images; at least 8 are needed to fit a covariance.", remedy="use more images.")
+    if least < 8:
+        raise InputError(f"A site has {least} images; at least 8 are needed to fit a covariance.",
+                         remedy="use more images.")
     width = next(iter(features.values())).shape[1]
     dimensions = min(dimensions, least//4, width)
     equal = np.concatenate([v[:least] for v in features.values()])
@@ -41,12 +46,17 @@ def domain_probe(a: np.ndarray, b: np.ndarray, groups_a, groups_b) -> float:
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.model_selection import GroupKFold, cross_val_predict
-    x, y = np.concatenate([a, b]), np.r_[np.zeros(len(a)), np.ones(len(b))]
-    of_a, of_b = [f"a{g}" for g in groups_a], [f"b{g}" for g in groups_b]  # one number at both sites means two patients
+    x = np.concatenate([a, b])
+    y = np.r_[np.zeros(len(a)),
+              np.ones(len(b))]
+    # one number at both sites means two patients
+    of_a = [f"a{g}" for g in groups_a]
+    of_b = [f"b{g}" for g in groups_b]
     groups = pd.factorize(np.r_[of_a, of_b])[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        guess = cross_val_predict(LogisticRegression(C=0.1, max_iter=300), x, y, cv=GroupKFold(5), groups=groups)
+        guess = cross_val_predict(LogisticRegression(C=0.1, max_iter=300), x, y,
+                                  cv=GroupKFold(5), groups=groups)
     return float(balanced_accuracy_score(y, guess))
 
 # %% ../../nbs/core/evaluation/shift.ipynb #557e2bee
@@ -55,7 +65,7 @@ def _halves(v: np.ndarray) -> float: # (n, D)
     order = np.random.default_rng(0).permutation(len(v))
     return frechet(v[order[::2]], v[order[1::2]])
 
-
+# %% ../../nbs/core/evaluation/shift.ipynb #571daa1c
 def site_shift(features: dict[str, np.ndarray], # site -> (n, D)
                patients: dict[str, np.ndarray], # site -> (n,)
                dimensions=16) -> pd.DataFrame:  # site_a, site_b, metric (frechet, domain_probe), value
@@ -64,8 +74,10 @@ def site_shift(features: dict[str, np.ndarray], # site -> (n, D)
     own = {k: _halves(v) for k, v in space.items()}
     for a, b in itertools.combinations(space, 2):
         chance = (own[a] + own[b])/4
-        distance = max(0.0, frechet(space[a], space[b]) - chance)
-        probe = domain_probe(space[a], space[b], patients[a], patients[b])
+        distance = max(0.0,
+                       frechet(space[a], space[b]) - chance)
+        probe = domain_probe(space[a], space[b], patients[a],
+                             patients[b])
         rows.append(dict(site_a=a, site_b=b, metric="frechet", value=distance))
         rows.append(dict(site_a=a, site_b=b, metric="domain_probe", value=probe))
     return pd.DataFrame(rows)

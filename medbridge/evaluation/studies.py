@@ -17,11 +17,35 @@ from ..data.manifest import Manifest
 from .evaluate import evaluate
 from .statistics import compare
 
-# %% ../../nbs/core/evaluation/studies.ipynb #00ee9027
+# %% ../../nbs/core/evaluation/studies.ipynb #0be3e22f
 def _first_views(states: torch.Tensor, views: int, total: int) -> torch.Tensor: # (B*total, ...) -> (B*views, ...)
     "The states of each image's first views."
     if views == total: return states
-    return states.unflatten(0, (-1, total))[:, :views].flatten(0, 1)
+    by_image = states.unflatten(0, (-1, total))
+    return by_image[:, :views].flatten(0, 1)
+
+# %% ../../nbs/core/evaluation/studies.ipynb #00ee9027
+def _part_of(features, views: int, last: int|None, blind: bool): # `mixture.cache.Features` of one expert
+    "The first views of one expert's features, and of its states: of the last so many, or zeros."
+    total = features.pooled.shape[1]
+    first = features._replace(pooled=features.pooled[:, :views])
+    if features.grids is not None:
+        first = first._replace(grids=_first_views(features.grids, views, total))
+    if features.states is None: return first
+    kept = [_first_views(s, views, total) for s in features.states]
+    if last is not None: kept = kept[-last:]
+    if blind: kept = [torch.zeros_like(s) for s in kept]
+    return first._replace(states=kept)
+
+# %% ../../nbs/core/evaluation/studies.ipynb #89172eb9
+def _places(at: dict[int, int]|None, rows: np.ndarray) -> np.ndarray:
+    "Where rows of the whole manifest lie in a store; `at`: row -> place, None: at their own number."
+    if at is None: return rows
+    missing = [int(row) for row in rows if int(row) not in at]
+    if missing:
+        problem = f"Row {missing[0]} is not in this part of the store."
+        raise InputError(problem, remedy="make the store of all rows that are used.")
+    return np.array([at[int(row)] for row in rows])
 
 # %% ../../nbs/core/evaluation/studies.ipynb #c8302233
 class StoreView:
@@ -30,36 +54,42 @@ class StoreView:
                  views: int|None = None,         # the first of them; 1 is the whole image alone
                  states: int|None = None,        # the last T2 of each expert; None: all
                  experts: list|None = None,      # their numbers
-                 rows=None,                      # rows of the whole manifest that the store holds, in its order; None: all
+                 rows=None,                      # the manifest's rows that the store holds, in its order; None: all
                  blind=False,                    # states are zero: queries that read nothing
                 ):
-        self.store, self.views, self.states, self.experts, self.blind = store, views, states, experts, blind
-        self.at = None if rows is None else {int(r): i for i, r in enumerate(rows)}
+        self.store, self.views, self.states = store, views, states
+        self.experts, self.blind = experts, blind
+        self.at = None
+        if rows is not None: self.at = {int(row): place for place, row in enumerate(rows)}
 
     def __len__(self) -> int: return len(self.store)
 
     def batch(self, index, states=True) -> tuple:
         "As `FeatureStore.batch`."
-        features, boxes = self.store.batch(self._positions(np.atleast_1d(index)), states)
-        views, total = self.views or boxes.shape[1], boxes.shape[1]
-        if views > total: raise InputError(f"{views} views asked of a store of {total}.", remedy="make a store of its own for more views.")
+        places = _places(self.at, np.atleast_1d(index))
+        features, boxes = self.store.batch(places, states)
+        total = boxes.shape[1]
+        views = self.views or total
+        if views > total:
+            problem = f"{views} views asked of a store of {total}."
+            raise InputError(problem, remedy="make a store of its own for more views.")
         experts = range(len(features)) if self.experts is None else self.experts
-        parts = [self._part(features[k][0], features[k][1], views) for k in experts]
+        parts = [_part_of(features[k], views, self.states, self.blind) for k in experts]
         return parts, boxes[:, :views]
 
-    def _positions(self, index: np.ndarray) -> np.ndarray:
-        "Where rows of the whole manifest lie in the store."
-        if self.at is None: return index
-        missing = [int(r) for r in index if int(r) not in self.at]
-        if missing: raise InputError(f"Row {missing[0]} is not in this part of the store.", remedy="make the store of all rows that are used.")
-        return np.array([self.at[int(r)] for r in index])
+# %% ../../nbs/core/evaluation/studies.ipynb #f343c84f
+def _bytes(pixels: np.ndarray) -> np.ndarray: # (C, H, W) in [0, 1] -> (H, W) or (H, W, C)
+    values = (pixels*255).round().astype(np.uint8)
+    if len(values) == 1: return values[0]
+    return values.transpose(1, 2, 0)
 
-    def _part(self, pooled, kept: list|None, views: int) -> tuple:
-        "The first views of one expert's features, and of the states that are kept."
-        if kept is not None: kept = [_first_views(s, views, pooled.shape[1]) for s in kept]
-        if kept is not None and self.states is not None: kept = kept[-self.states:]
-        if kept is not None and self.blind: kept = [torch.zeros_like(s) for s in kept]
-        return pooled[:, :views], kept
+# %% ../../nbs/core/evaluation/studies.ipynb #09195b68
+def _write_reduced(radiograph: Path, side: int, path: Path) -> None:
+    from PIL import Image
+    from medbridge.data.radiograph import read_radiograph
+    image = Image.fromarray(_bytes(read_radiograph(radiograph).pixels))
+    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=None)
+    with atomic_path(path) as part: image.save(part, format="PNG")
 
 # %% ../../nbs/core/evaluation/studies.ipynb #4015cbe9
 def reduced(manifest: Manifest,
@@ -67,101 +97,132 @@ def reduced(manifest: Manifest,
             folder: str|Path|None = None,    # where the images lie; default: the cache
            ) -> Manifest:
     "The same data set from images shrunk to `side`, antialiased; smaller ones stay."
-    from PIL import Image
-    from medbridge.data.radiograph import read_radiograph
-    if side < 8: raise InputError(f"A side of {side} pixels shows nothing.", remedy="use a tower's input size, such as 224.")
-    folder = Path(folder or cache_dir("reduced", fingerprint(manifest.fingerprint, manifest.facts, side)))
+    if side < 8:
+        raise InputError(f"A side of {side} pixels shows nothing.", remedy="use a tower's input size, such as 224.")
+    key = fingerprint(manifest.fingerprint, manifest.facts, side)
+    folder = Path(folder or cache_dir("reduced", key))
     names = [f"{i:06d}.png" for i in range(len(manifest))]
-    for name, path in progress(list(zip(names, manifest.paths)), f"reducing {manifest.name}"):
-        if (folder/name).exists(): continue
-        image = Image.fromarray(_bytes(read_radiograph(path).pixels))
-        image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=None)
-        with atomic_path(folder/name) as part: image.save(part, format="PNG")
+    images = list(zip(names, manifest.paths))
+    for name, path in progress(images, f"reducing {manifest.name}"):
+        if not (folder/name).exists(): _write_reduced(path, side, folder/name)
     table = manifest.table.assign(path=names)
-    return Manifest(table, manifest.labels, f"{manifest.name} at {side} px", folder, manifest.credentialed, {**manifest.facts, "reduced_to": side})
-
-
-def _bytes(pixels: np.ndarray) -> np.ndarray: # (C, H, W) in [0, 1] -> (H, W) or (H, W, C)
-    values = (pixels*255).round().astype(np.uint8)
-    return values[0] if len(values) == 1 else values.transpose(1, 2, 0)
+    name = f"{manifest.name} at {side} px"
+    facts = {**manifest.facts, "reduced_to": side}
+    return Manifest(table, manifest.labels, name, folder, manifest.credentialed, facts)
 
 # %% ../../nbs/core/evaluation/studies.ipynb #0d970a81
+def _mean_scores(method: str, scores, *shapes: tuple) -> np.ndarray: # (n, Y), which all of `shapes` must be
+    s = np.asarray(scores, float)
+    if s.ndim == 3: s = s.mean(0)
+    if all(s.shape == shape for shape in shapes): return s
+    n_images, n_labels = shapes[-1]
+    raise InputError(f"'{method}' gave scores of shape {s.shape} for {n_images} images and {n_labels} labels.")
+
+# %% ../../nbs/core/evaluation/studies.ipynb #005127f6
 def predictions(manifest: Manifest, rows,      # (n,) rows that were predicted
                 targets: np.ndarray,           # (n, Y)
                 scores: dict,                  # method -> (n, Y), or (P, n, Y), of which the mean is kept
                 labels: list|None = None,      # default: the manifest's
                 **columns) -> pd.DataFrame:    # image, patient, label, method, target, logit, and `columns`
     "Predictions in long form."
-    labels, rows = list(labels or manifest.labels), np.asarray(rows)
-    patients, wide = pd.factorize(manifest.patients)[0][rows], len(labels)
-    images = dict(image=np.repeat(rows, wide), patient=np.repeat(patients, wide), label=np.tile(labels, len(rows)), target=np.ravel(targets))
+    labels = list(labels or manifest.labels)
+    rows, wide = np.asarray(rows), len(labels)
+    patients = pd.factorize(manifest.patients)[0][rows]
+    images = dict(
+        image=np.repeat(rows, wide),
+        patient=np.repeat(patients, wide),
+        label=np.tile(labels, len(rows)),
+        target=np.ravel(targets),
+    )
+    shapes = (np.shape(targets), (len(rows), wide))
     flat = []
-    for method, s in scores.items():
-        s = np.asarray(s, float)
-        if s.ndim == 3: s = s.mean(0)
-        if s.shape != np.shape(targets) or s.shape != (len(rows), wide):
-            raise InputError(f"'{method}' gave scores of shape {s.shape} for {len(rows)} images and {len(labels)} labels.")
-        flat.append(pd.DataFrame(dict(**columns, method=method, **images, logit=s.ravel().astype(np.float32))))
+    for method, given in scores.items():
+        s = _mean_scores(method, given, *shapes)
+        logit = s.ravel().astype(np.float32)
+        flat.append(pd.DataFrame(dict(**columns, method=method, **images, logit=logit)))
     return pd.concat(flat, ignore_index=True)
 
-# %% ../../nbs/core/evaluation/studies.ipynb #297c34e3
+# %% ../../nbs/core/evaluation/studies.ipynb #23c0a7f7
+def _check_whole(cube: pd.DataFrame, shape: tuple) -> None: # shape: methods, seeds, images, labels
+    size = np.prod(shape)
+    if len(cube) == size and cube.index.is_unique: return
+    names = ("methods", "seeds", "images", "labels")
+    counted = ", ".join(map("{} {}".format, shape, names))
+    problem = f"{len(cube)} predictions where {size} belong ({counted})."
+    raise InputError(problem, remedy="run the jobs of all seeds again.")
+
+# %% ../../nbs/core/evaluation/studies.ipynb #6a7dffad
 def stacked(table: pd.DataFrame, # of `predictions`, of one set of images
             seed="seed",         # column that counts draws
            ) -> tuple:           # targets (n, Y), scores {method: (S, n, Y)}, labels, patients (n,)
     "Predictions as arrays. Raises `InputError` when the seeds do not hold the same methods, images and labels."
-    labels, methods, seeds, images = (list(dict.fromkeys(table[c])) for c in ("label", "method", seed, "image"))
-    shape = (len(methods), len(seeds), len(images), len(labels))
-    cube = table.set_index(["method", seed, "image", "label"])
-    if len(cube) != np.prod(shape) or not cube.index.is_unique:
-        counted = f"{len(methods)} methods, {len(seeds)} seeds, {len(images)} images, {len(labels)} labels"
-        raise InputError(f"{len(cube)} predictions where {np.prod(shape)} belong ({counted}).", remedy="run the jobs of all seeds again.")
-    cube = cube.reindex(pd.MultiIndex.from_product([methods, seeds, images, labels]))
-    target, patient = (cube[column].to_numpy().reshape(shape)[0, 0] for column in ("target", "patient"))
-    scores = dict(zip(methods, cube.logit.to_numpy(float).reshape(shape)))
+    axes = ("method", seed, "image", "label")
+    values = [list(dict.fromkeys(table[column])) for column in axes]
+    shape = tuple(map(len, values))
+    cube = table.set_index(list(axes))
+    _check_whole(cube, shape)
+    cube = cube.reindex(pd.MultiIndex.from_product(values))
+    methods, _, _, labels = values
+    target = cube.target.to_numpy().reshape(shape)[0, 0]
+    patient = cube.patient.to_numpy().reshape(shape)[0, 0]
+    logits = cube.logit.to_numpy(float).reshape(shape)
+    scores = dict(zip(methods, logits))
     return target.astype(float), scores, labels, patient[:, 0]
 
 # %% ../../nbs/core/evaluation/studies.ipynb #5f7ae905
+def _pooled_group(table: pd.DataFrame, reference: str, resamples: int, seed: str) -> pd.DataFrame:
+    "Metrics and differences of one set of images."
+    targets, scores, labels, patients = stacked(table, seed)
+    single = {method: s if len(s) > 1 else s[0] for method, s in scores.items()}
+    metrics = evaluate(targets, single, labels, patients, resamples)
+    differences = compare(targets, scores, labels, reference, patients, resamples)
+    differences = differences.rename(columns=dict(low="difference_low", high="difference_high"))
+    differences["metric"] = "auroc"
+    return metrics.merge(differences, how="left", on=["method", "label", "metric"])
+
+# %% ../../nbs/core/evaluation/studies.ipynb #a0de615b
 def pooled(table: pd.DataFrame,        # of `predictions`, of all seeds
            reference: str,             # also reference minus each other method
            by=("dataset",),            # columns that set separate tables apart
            resamples=1000,
            seed="seed",                # column that counts draws
-          ) -> pd.DataFrame:           # `by`, method, label, metric (auroc, auprc), value, low, high, n_pos, n_neg; for auroc also difference, difference_low, difference_high, p, p_holm, verdict
+          ) -> pd.DataFrame:           # `by`, method, label, metric (auroc, auprc), value, low, high, n_pos, n_neg
     "Metrics over all seeds at once, and paired differences: 'A beats B' only when the interval says so."
-    out, by = [], list(by)
+    # for auroc also difference, difference_low, difference_high, p, p_holm, verdict
+    tables, by = [], list(by)
     groups = table.groupby(by, sort=False, dropna=False) if by else [((), table)]
     for key, group in groups:
-        targets, scores, labels, patients = stacked(group, seed)
-        single = {m: s if len(s) > 1 else s[0] for m, s in scores.items()}
-        t = evaluate(targets, single, labels, patients, resamples)
-        d = compare(targets, scores, labels, reference, patients, resamples)
-        d = d.rename(columns=dict(low="difference_low", high="difference_high")).assign(metric="auroc")
-        t = t.merge(d, how="left", on=["method", "label", "metric"])
+        pooled_group = _pooled_group(group, reference, resamples, seed)
         values = key if isinstance(key, tuple) else (key,)
-        for i, (name, value) in enumerate(zip(by, values)): t.insert(i, name, value)
-        out.append(t)
-    return pd.concat(out, ignore_index=True)
+        for i, name in enumerate(by): pooled_group.insert(i, name, values[i])
+        tables.append(pooled_group)
+    return pd.concat(tables, ignore_index=True)
 
 # %% ../../nbs/core/evaluation/studies.ipynb #d1dde702
 def interval_text(value, low, high) -> str:
     "'0.712 [0.651, 0.770]', a dash for what is not defined."
     if pd.isna(value): return "–"
-    return f"{value:.3f}" if pd.isna(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    number = f"{value:.3f}"
+    if pd.isna(low): return number
+    return f"{number} [{low:.3f}, {high:.3f}]"
+
+# %% ../../nbs/core/evaluation/studies.ipynb #d76d1057
+def _p_text(p: float) -> str:
+    if pd.isna(p): return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 # %% ../../nbs/core/evaluation/studies.ipynb #08b19434
 def readable(macro: pd.DataFrame,  # macro rows of `pooled`
              reference: str,
              **columns) -> pd.DataFrame: # heading -> column of `macro` to show first
     "A table for reading: AUROC, over how many labels, the paired difference, its corrected p and the verdict."
-    def text(*names): return [interval_text(*v) for v in zip(*(macro[n] for n in names))]
+    values = zip(macro.value, macro.low, macro.high)
+    differences = zip(macro.difference, macro.difference_low, macro.difference_high)
+    counts = zip(macro.n_pos, macro.n_neg)
     shown = {heading: macro[column].to_numpy() for heading, column in columns.items()}
-    shown["macro AUROC [95 % CI]"] = text("value", "low", "high")
-    shown["labels"] = [f"{int(a)} of {int(a + b)}" for a, b in zip(macro.n_pos, macro.n_neg)]
-    shown[f"{reference} minus this"] = text("difference", "difference_low", "difference_high")
+    shown["macro AUROC [95 % CI]"] = [interval_text(*v) for v in values]
+    shown["labels"] = [f"{int(a)} of {int(a + b)}" for a, b in counts]
+    shown[f"{reference} minus this"] = [interval_text(*d) for d in differences]
     shown["p (Holm)"] = [_p_text(p) for p in macro.p_holm]
-    return pd.DataFrame({**shown, "verdict": macro.verdict.fillna("–").to_numpy()})
-
-
-def _p_text(p: float) -> str:
-    if pd.isna(p): return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    shown["verdict"] = macro.verdict.fillna("–").to_numpy()
+    return pd.DataFrame(shown)

@@ -14,7 +14,8 @@ _public = {"load": "loading", "available": "loading", "EMBEDDED": "loading", "Ex
 
 
 def __getattr__(name):
-    if name in _public: return getattr(_import_module(f"medbridge.experts.{_public[name]}"), name)
+    if name in _public:
+        return getattr(_import_module(f"medbridge.experts.{_public[name]}"), name)
     raise AttributeError(f"module 'medbridge.experts' has no attribute '{name}'")
 
 

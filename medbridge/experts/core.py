@@ -7,7 +7,7 @@ from __future__ import annotations
 import json, math
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 import torch
@@ -44,7 +44,8 @@ def _check_range(pixels: Tensor) -> None:
     if not bool(torch.isfinite(pixels).all()):
         raise InputError("The image holds values that are not finite.",
                          remedy="replace NaN and infinity before scaling to [0, 1].")
-    low, high = float(pixels.min()), float(pixels.max())
+    low = float(pixels.min())
+    high = float(pixels.max())
     if high > 1.001 or low < -0.001:
         raise InputError(f"Pixel values span {low:.3g} to {high:.3g}, not [0, 1].",
                          remedy="divide by the largest grey level of the bit depth.")
@@ -69,10 +70,11 @@ def _resize_pil(image: Tensor, size: tuple[int, int], kernel: str) -> Tensor:
     from PIL import Image
     if tuple(image.shape[-2:]) == size: return image
     resample = getattr(Image.Resampling, kernel.upper())
-    planes = [Image.fromarray(c).resize(size[::-1], resample) for c in image.numpy()]
+    planes = [Image.fromarray(c).resize(size[::-1], resample)
+              for c in image.numpy()]
     return torch.from_numpy(np.stack([np.asarray(p) for p in planes]))
 
-
+# %% ../../nbs/core/experts/core.ipynb #26ec8b08
 def resize_uint8(image: Tensor,          # (C, H, W) uint8
                  size: tuple[int, int],  # height, width
                  kernel="bicubic",       # bicubic | bilinear | lanczos
@@ -83,7 +85,8 @@ def resize_uint8(image: Tensor,          # (C, H, W) uint8
     size = (int(height), int(width))
     if engine == "pil" or kernel == "lanczos": return _resize_pil(image, size, kernel)
     from torchvision.transforms.v2.functional import InterpolationMode, resize
-    return resize(image.contiguous(), list(size), interpolation=InterpolationMode(kernel), antialias=True)
+    return resize(image.contiguous(), list(size), interpolation=InterpolationMode(kernel),
+                  antialias=True)
 
 # %% ../../nbs/core/experts/core.ipynb #ced3a910
 def _pad_to(image: Tensor, size: tuple[int, int], fill=0) -> Tensor:
@@ -93,7 +96,8 @@ def _pad_to(image: Tensor, size: tuple[int, int], fill=0) -> Tensor:
     beside = max(size[1] - width, 0)
     if not (below or beside): return image
     left, top = beside//2, below//2
-    return F.pad(image, (left, beside - left, top, below - top), value=fill)
+    return F.pad(
+        image, (left, beside - left, top, below - top), value=fill)
 
 
 def _floor_half(n: int) -> int: return int(n/2)
@@ -112,7 +116,7 @@ def _centre_crop(image: Tensor, view: ViewTransform) -> Tensor:
 def _resized(image: Tensor, size: tuple[int, int], view: ViewTransform) -> Tensor:
     return resize_uint8(image, size, view.kernel, view.engine)
 
-
+# %% ../../nbs/core/experts/core.ipynb #2e15c24f
 def _fit_shortest(image: Tensor, view: ViewTransform) -> Tensor:
     "The short edge becomes `view.edge`; then the centre is cut out."
     height, width = image.shape[-2:]
@@ -120,14 +124,17 @@ def _fit_shortest(image: Tensor, view: ViewTransform) -> Tensor:
     short, long = min(height, width), max(height, width)
     other = int(edge*long/short)
     size = (edge, other) if height <= width else (other, edge)
-    return _centre_crop(_pad_to(_resized(image, size, view), view.size, view.fill), view)
+    return _centre_crop(
+        _pad_to(_resized(image, size, view), view.size, view.fill), view)
 
 # %% ../../nbs/core/experts/core.ipynb #f9c5418b
 def _fit_longest(image: Tensor, view: ViewTransform) -> Tensor:
     "All of the image inside `view.size`, with `view.fill` around it."
     height, width = image.shape[-2:]
-    ratio = max(height/view.size[0], width/view.size[1])
-    resized = _resized(image, (round(height/ratio), round(width/ratio)), view)
+    ratio = max(height/view.size[0],
+                width/view.size[1])
+    resized = _resized(image,
+                       (round(height/ratio), round(width/ratio)), view)
     rows, columns = view.size
     return _pad_to(resized, view.size, view.fill)[..., :rows, :columns]
 
@@ -139,7 +146,8 @@ def cut_box(image: Tensor, # (C, H, W)
     height, width = image.shape[-2:]
     if len(box) != 4 or not all(math.isfinite(v) for v in box):
         raise InputError(f"A box needs four finite numbers (x0, y0, x1, y1), not {list(box)}.")
-    x0, y0, x1, y1 = (int(math.floor(float(v) + 0.5)) for v in box)
+    x0, y0, x1, y1 = (
+        int(math.floor(float(v) + 0.5)) for v in box)
     x0, y0 = max(x0, 0), max(y0, 0)
     x1, y1 = min(x1, width), min(y1, height)
     if x1 <= x0 or y1 <= y0:
@@ -181,10 +189,12 @@ def make_views(pixels: Tensor|np.ndarray, # (C, H, W) float in [0, 1] or uint8
 # %% ../../nbs/core/experts/core.ipynb #4167e48a
 def _pixels_of_input(height: int, width: int, view: ViewTransform) -> float:
     "Pixels of the input for one native pixel, under a transform that keeps the aspect."
-    if view.resize == "shortest": return (view.edge or min(view.size))/min(height, width)
-    return min(view.size[0]/height, view.size[1]/width)
+    if view.resize == "shortest":
+        return (view.edge or min(view.size))/min(height, width)
+    return min(view.size[0]/height,
+               view.size[1]/width)
 
-
+# %% ../../nbs/core/experts/core.ipynb #05fb46e8
 def seen_box(height: int, width: int, # native pixels
              view: ViewTransform,
              box=None,                # the view's box, or None: the whole image
@@ -196,14 +206,15 @@ def seen_box(height: int, width: int, # native pixels
         if (x0, y0, x1, y1) != whole: return x0, y0, x1, y1
     if view.resize == "squash": return whole
     scale = _pixels_of_input(height, width, view)
-    half_height, half_width = view.size[0]/scale/2, view.size[1]/scale/2
+    half_height = view.size[0]/scale/2
+    half_width = view.size[1]/scale/2
     x, y = width/2, height/2
     return x - half_width, y - half_height, x + half_width, y + half_height
 
 # %% ../../nbs/core/experts/core.ipynb #2250474a
 def _same(x): return x
 
-
+# %% ../../nbs/core/experts/core.ipynb #36877ee9
 @dataclass
 class BlockParts:
     "Where one frozen block keeps what a query row needs."
@@ -249,7 +260,9 @@ def _project(parts: BlockParts, x: Tensor, which: int, image_tokens: bool) -> Te
 # %% ../../nbs/core/experts/core.ipynb #34bd7fad
 def _of_both(parts: BlockParts, tokens: Tensor, rows: Tensor, which: int) -> Tensor:
     "Queries (0), keys (1) or values (2) of image tokens (B, L, D), then of query rows (B, Q, D)."
-    return torch.cat([_project(parts, tokens, which, True), _project(parts, rows, which, False)], dim=-2)
+    return torch.cat(
+        [_project(parts, tokens, which, True), _project(parts, rows, which, False)],
+        dim=-2)
 
 
 def _close_block(parts: BlockParts, x: Tensor, attended: Tensor) -> Tensor:
@@ -271,8 +284,10 @@ def query_rows(parts: BlockParts,
         attended = F.scaled_dot_product_attention(query, key, value, scale=parts.scale)
         return _close_block(parts, q, _merge(attended))
     scores = query @ key.transpose(-1, -2)*parts.scale
-    attention = scores.softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32))
-    return _close_block(parts, q, _merge(attention.to(value.dtype) @ value)), attention
+    attention = scores.softmax(-1,
+                               dtype=torch.promote_types(query.dtype, torch.float32))
+    return _close_block(parts, q,
+                        _merge(attention.to(value.dtype) @ value)), attention
 
 # %% ../../nbs/core/experts/core.ipynb #e9498b92
 def _folded_scores(parts: BlockParts, tokens: Tensor, rows: Tensor) -> Tensor: # (B, heads*Q, L+Q)
@@ -293,15 +308,19 @@ def query_rows_absorbed(parts: BlockParts,
     "Query rows of the block without keys or values of the image tokens; no gradient is ever formed for them either."
     tokens, rows = parts.norm1(h), parts.norm1(q)
     scores = _folded_scores(parts, tokens, rows)
-    attention = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)) # (B, heads*Q, L+Q)
+    attention = scores.softmax(-1,
+                               dtype=torch.promote_types(scores.dtype, torch.float32))   # (B, heads*Q, L+Q)
     attention = attention.unflatten(1, (parts.heads, -1))                                  # (B, heads, Q, L+Q)
     cut = [h.shape[1], q.shape[1]]
-    on_tokens, on_rows = attention.flatten(1, 2).to(rows.dtype).split(cut, dim=-1)
-    mixed = (on_tokens @ tokens + on_rows @ rows).unflatten(1, (parts.heads, -1))          # (B, heads, Q, D)
+    on_tokens, on_rows = attention.flatten(1, 2).to(rows.dtype).split(
+        cut, dim=-1)
+    mixed = (on_tokens @ tokens + on_rows @ rows).unflatten(
+        1, (parts.heads, -1))   # (B, heads, Q, D)
     w_v = parts.weights[2].unflatten(0, (parts.heads, -1))                                 # (heads, head_dim, D)
     attended = mixed @ w_v.transpose(-1, -2)                                               # (B, heads, Q, head_dim)
     bias = parts.biases[2]
-    if bias is not None: attended = attended + bias.view(parts.heads, 1, -1)
+    if bias is not None:
+        attended = attended + bias.view(parts.heads, 1, -1)
     updated = _close_block(parts, q, _merge(attended))
     return (updated, attention) if return_attention else updated
 
@@ -310,7 +329,8 @@ def _may_see(parts: BlockParts, n_tokens: int, n_queries: int, tokens_see_querie
     "(L+Q, L+Q) bool: which row sees which column."
     n = n_tokens + n_queries
     seen = torch.ones(n, n, dtype=torch.bool, device=device)
-    if parts.window is not None: seen[:n_tokens, :n_tokens] = parts.window
+    if parts.window is not None:
+        seen[:n_tokens, :n_tokens] = parts.window
     if not tokens_see_queries: seen[:n_tokens, n_tokens:] = False
     return seen
 
@@ -326,7 +346,8 @@ def full_rows(parts: BlockParts,
     query, key, value = (_of_both(parts, tokens, rows, which) for which in range(3))
     seen = _may_see(parts, n_tokens, n_queries, tokens_see_queries, h.device)
     attended = F.scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=parts.scale)
-    x = _close_block(parts, torch.cat([h, q], dim=1), _merge(attended))
+    x = _close_block(parts, torch.cat([h, q], dim=1),
+                     _merge(attended))
     return x[:, :n_tokens], x[:, n_tokens:]
 
 # %% ../../nbs/core/experts/core.ipynb #d0e0c631
@@ -350,25 +371,38 @@ class Frozen(nn.Module):
                  card: dict|None = None,          # source, licence, pretraining data, what it may have seen
                 ):
         super().__init__()
-        self.name, self.model, self.view, self.config = name, model, view, config
-        self.depth, self.width, self.embed_dim, self.patch_size = depth, width, embed_dim, patch_size
-        self.grid, self.n_prefix, self.logit_scale, self.logit_bias = tuple(grid), n_prefix, logit_scale, logit_bias
-        self.tokenizer, self.card = tokenizer, {"name": name, "family": self.family, **(card or {})}
+        self.name = name
+        self.model = model
+        self.view = view
+        self.config = config
+        self.depth = depth
+        self.width = width
+        self.embed_dim = embed_dim
+        self.patch_size = patch_size
+        self.grid = tuple(grid)
+        self.n_prefix = n_prefix
+        self.logit_scale = logit_scale
+        self.logit_bias = logit_bias
+        self.tokenizer = tokenizer
+        self.card = {"name": name, "family": self.family, **(card or {})}
         self._fingerprint: str|None = None
         self.requires_grad_(False).eval()
 
     @property
     def has_text(self) -> bool: return self.tokenizer is not None
     @property
-    def input_size(self) -> tuple[int, int]: return self.view.size[0], self.view.size[1]
+    def input_size(self) -> tuple[int, int]:
+        return self.view.size[0], self.view.size[1]
     @property
     def mean(self) -> tuple: return tuple(self.view.mean)
     @property
     def std(self) -> tuple: return tuple(self.view.std)
     @property
-    def n_tokens(self) -> int: return self.n_prefix + self.grid[0]*self.grid[1]
+    def n_tokens(self) -> int:
+        return self.n_prefix + self.grid[0]*self.grid[1]
     @property
-    def dtype(self) -> torch.dtype: return next(p.dtype for p in self.parameters() if p.is_floating_point())
+    def dtype(self) -> torch.dtype:
+        return next(p.dtype for p in self.parameters() if p.is_floating_point())
     @property
     def device(self) -> torch.device: return next(self.parameters()).device
 
@@ -388,9 +422,11 @@ class Frozen(nn.Module):
         return self._fingerprint
 
     def _repr_markdown_(self) -> str:
-        facts = {"family": self.family, "blocks": self.depth, "width": self.width, "tokens": self.n_tokens,
-                 "input": "x".join(map(str, self.input_size)), "text": "yes" if self.has_text else "no"}
-        facts |= {k: v for k, v in self.card.items() if k not in ("name", "family")}
+        facts = {"family": self.family, "blocks": self.depth, "width": self.width,
+                 "tokens": self.n_tokens, "input": "x".join(map(str, self.input_size)),
+                 "text": "yes" if self.has_text else "no"}
+        facts |= {k: v for k, v in self.card.items()
+                  if k not in ("name", "family")}
         lines = [f"- {k}: {v}" for k, v in facts.items()]
         return f"**{self.name}**\n\n" + "\n".join(lines)
 
@@ -408,6 +444,15 @@ class Expert(Frozen):
     def final_norm(self, x: Tensor) -> Tensor: raise NotImplementedError       # (B, S, D) -> (B, S, D)
     def encode_text(self, prompts: list[str]) -> Tensor: raise NotImplementedError
 
+    # what only an expert of many grids has
+    def grids(self, x: Tensor) -> Tensor|None: # (B, 2) int16, rows and columns of patches
+        "The grid of each input; None where all inputs have the expert's `grid`."
+        return None
+
+    def on(self, grids: Tensor|None) -> Any: # (B, 2), as `grids` gives them
+        "The tower for a batch of inputs with these grids; an expert of one grid is itself."
+        return self
+
     def train(self, mode=True) -> Expert: return super().train(False)
 
     def preprocess(self, pixels: Tensor|np.ndarray, # (C, H, W) float in [0, 1], or uint8
@@ -421,9 +466,11 @@ class Expert(Frozen):
                upto: int|None = None,     # number of blocks to run; None: all
               ) -> Tensor:                # (B, L, D)
         "Frozen tokens after `upto` blocks; 0 gives the input of block 1."
+        tower = self.on(self.grids(x))
         h = self.embed(x.to(self.device, self.dtype))
         last = self._check_block(self.depth if upto is None else upto)
-        for t in range(1, last + 1): h = self.run_block(h, t)
+        for t in range(1, last + 1):
+            h = tower.run_block(h, t)
         return h
 
     @torch.no_grad()
@@ -431,12 +478,15 @@ class Expert(Frozen):
                start: int|None = None,    # T1, blocks before the queries enter; None: depth - 2
               ) -> tuple[Tensor, list[Tensor]]: # pooled (B, E); states h^(T1) .. h^(T-1), each (B, L, D)
         "One pass of the frozen tower: its image feature, and the states that blocks T1+1 .. T take."
-        start = self._check_block(max(self.depth - 2, 0) if start is None else start)
-        h, states = self.embed(x.to(self.device, self.dtype)), []
+        start = self._check_block(max(self.depth - 2, 0)
+                                  if start is None else start)
+        tower = self.on(self.grids(x))
+        h = self.embed(x.to(self.device, self.dtype))
+        states = []
         for t in range(1, self.depth + 1):
             if t > start: states.append(h)
-            h = self.run_block(h, t)
-        return self.finish(h), states
+            h = tower.run_block(h, t)
+        return tower.finish(h), states
 
     def step(self, h: Tensor,                # (B, L, D), frozen state t-1
              q: Tensor,                      # (B, Q, D), query tokens that enter block t
@@ -448,7 +498,8 @@ class Expert(Frozen):
         parts = self.parts(self._check_block(t, least=1))
         back = q.dtype
         h, q = self._cast(h.detach(), q)
-        if absorbed is None: absorbed = parts.absorbable and q.shape[1] < self.width//parts.heads
+        if absorbed is None:
+            absorbed = parts.absorbable and q.shape[1] < self.width//parts.heads
         if absorbed and not parts.absorbable:
             raise InputError(f"{self.name}: keys of block {t} are normalised or rotated.",
                              remedy="use absorbed=False or None.")
@@ -511,10 +562,7 @@ class Family:
     from_folder: Callable|None = None             # (folder, name, **options) -> Expert
     model_types: tuple = ()                       # `model_type` values in config.json
     note: str = ""
-
-
 FAMILIES: dict[str, Family] = {}
-
 
 def register(name: str, tiny: Callable, from_folder=None, model_types=(), note="") -> Family:
     "Add a family to the table."
@@ -532,7 +580,8 @@ def family_names() -> list[str]: return list(_modules)
 
 def family(name: str) -> Family:
     "The family of that name; its module is imported at this moment."
-    if name not in FAMILIES and name in _modules: import_module(f"medbridge.experts.{_modules[name]}")
+    if name not in FAMILIES and name in _modules:
+        import_module(f"medbridge.experts.{_modules[name]}")
     if name not in FAMILIES: raise did_you_mean(name, {*FAMILIES, *_modules}, "family")
     return FAMILIES[name]
 

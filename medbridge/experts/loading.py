@@ -45,7 +45,7 @@ def _no_adapter(path: Path, kind: str, own_code: bool) -> InputError:
                           remedy=f"choose a model that transformers knows, or write an adapter; {known}")
     return InputError(f"No adapter serves models of type '{kind}'.", path, remedy=known)
 
-
+# %% ../../nbs/core/experts/loading.ipynb #e60b414e
 def _family_of(folder: Path):
     "The family that serves a folder, by its configuration."
     if (folder/"open_clip_config.json").is_file(): return family("open_clip")
@@ -66,7 +66,8 @@ def from_folder(folder: Path,
                ) -> Expert:
     "An expert from a local folder; the family is read from its configuration."
     folder, card = Path(folder), None
-    if (folder/"card.json").is_file(): card = json.loads((folder/"card.json").read_text(encoding="utf-8"))
+    if (folder/"card.json").is_file():
+        card = json.loads((folder/"card.json").read_text(encoding="utf-8"))
     found = _family_of(folder)
     options = dict(card=card, dtype=dtype)
     known = inspect.signature(found.from_folder).parameters
@@ -131,7 +132,7 @@ def _embedded(name: str, revision, **options) -> Expert:
                          remedy="install medbridge again.")
     return from_folder(folder, name, **options)
 
-
+# %% ../../nbs/core/experts/loading.ipynb #7912f005
 def _densenet(name: str, revision, **options) -> Expert:
     "A DenseNet of torchxrayvision."
     from medbridge.experts.xrv import load_densenet
@@ -140,7 +141,7 @@ def _densenet(name: str, revision, **options) -> Expert:
                          "language model.", remedy="leave `revision`, `image_shape` and `text` out.")
     return load_densenet(name, **options)
 
-
+# %% ../../nbs/core/experts/loading.ipynb #9d9e311a
 def _local_folder(name: str, revision, **options) -> Expert:
     if revision:
         raise InputError(f"A folder has no revisions, and revision '{revision}' was asked for.", name,
@@ -151,17 +152,20 @@ def _local_folder(name: str, revision, **options) -> Expert:
 def _from_hub(hub_name: str, name: str, revision, **options) -> Expert:
     return from_folder(_fetch(hub_name, revision), name, **options)
 
-
+# %% ../../nbs/core/experts/loading.ipynb #2f69e9e9
 def _load(name: str, revision, **options) -> Expert:
     "An expert from where its name says it is."
     if name in EMBEDDED: return _embedded(name, revision, **options)
-    if name.startswith("densenet121-") or Path(name).is_file(): return _densenet(name, revision, **options)
+    if name.startswith("densenet121-") or Path(name).is_file():
+        return _densenet(name, revision, **options)
     if name.startswith("timm:"):
         from medbridge.experts.cnn import hub_id
         return _from_hub(hub_id(name.removeprefix("timm:")), name, revision, **options)
-    if name.startswith("hf-hub:"): return _from_hub(name.removeprefix("hf-hub:"), name, revision, **options)
+    if name.startswith("hf-hub:"):
+        return _from_hub(name.removeprefix("hf-hub:"), name, revision, **options)
     if Path(name).is_dir(): return _local_folder(name, revision, **options)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")): return _from_hub(name, name, revision, **options)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return _from_hub(name, name, revision, **options)
     if "/" in name or "\\" in name:
         raise InputError("There is no such folder.", name,
                          remedy="give the folder of a transformers, open_clip or timm model.")
@@ -173,13 +177,15 @@ def _check_options(image_shape, aspect, text, max_pixels) -> None:
     if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1):
         raise InputError(f"`image_shape` {image_shape} is not (height, width) in pixels.",
                          remedy="give the native shape of your images, such as (2500, 2048).")
-    if aspect not in ("fixed", "own"): raise did_you_mean(str(aspect), ("fixed", "own"), "aspect")
+    if aspect not in ("fixed", "own"):
+        raise did_you_mean(str(aspect), ("fixed", "own"), "aspect")
     if aspect == "own" and image_shape is not None:
         raise InputError("`image_shape` fixes one grid, and aspect=\"own\" asks for each view's.",
                          remedy="give one of them.")
     if aspect == "fixed" and max_pixels is not None:
         raise InputError("`max_pixels` is for aspect=\"own\".", remedy="give both, or `image_shape`.")
-    if text not in (None, "language-model"): raise did_you_mean(str(text), ("language-model",), "text side")
+    if text not in (None, "language-model"):
+        raise did_you_mean(str(text), ("language-model",), "text side")
 
 # %% ../../nbs/core/experts/loading.ipynb #8a60a333
 def load(name: str,               # embedded, a folder, or a model of the hub or of torchxrayvision: as in the table
@@ -206,7 +212,7 @@ def _newest(repo):
     "The last revision of a model in the cache, or None."
     return max(repo.revisions, key=lambda v: v.last_modified, default=None)
 
-
+# %% ../../nbs/core/experts/loading.ipynb #2b24494f
 def _cached() -> list[dict]:
     "Models of the local hub cache that an adapter serves."
     from huggingface_hub import CacheNotFound, scan_cache_dir
@@ -221,14 +227,17 @@ def _cached() -> list[dict]:
         rows.append(dict(name=r.repo_id, kind="local cache", family=found, note=f"{r.size_on_disk/2**20:.0f} MiB"))
     return rows
 
-
+# %% ../../nbs/core/experts/loading.ipynb #c9106546
 def available() -> pd.DataFrame: # name, kind, family, note
     "What can be loaded: embedded experts, models in the local hub cache, and the families that adapters serve."
     rows = []
     for name in EMBEDDED:
-        card, there = _card(name), asset_folder(name).is_dir() or name == "lite0-imagenet"
+        card = _card(name)
+        there = asset_folder(name).is_dir() or name == "lite0-imagenet"
         note = card.get("pretraining", "") if there else "weights missing"
-        rows.append(dict(name=name, kind="embedded", family=card.get("family", ""), note=note))
+        rows.append(
+            dict(name=name, kind="embedded", family=card.get("family", ""), note=note))
     rows += _cached()
-    for f in family_names(): rows.append(dict(name="", kind="family", family=f, note=family(f).note))
+    for f in family_names():
+        rows.append(dict(name="", kind="family", family=f, note=family(f).note))
     return pd.DataFrame(rows)

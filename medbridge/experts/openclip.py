@@ -36,8 +36,8 @@ class OpenCLIPExpert(Expert):
         b = self.model.visual.transformer.resblocks[t - 1]
         a = b.attn
         weights, biases = _thirds(a.in_proj_weight, a.in_proj_bias)
-        return BlockParts(b.ln_1, weights, biases, a.num_heads, a.head_dim**-0.5, a.out_proj, b.ln_2, b.mlp,
-                          scale1=b.ls_1, scale2=b.ls_2)
+        return BlockParts(b.ln_1, weights, biases, a.num_heads, a.head_dim**-0.5,
+                          a.out_proj, b.ln_2, b.mlp, scale1=b.ls_1, scale2=b.ls_2)
 
     def finish(self, h: Tensor) -> Tensor:
         v = self.model.visual
@@ -53,7 +53,7 @@ class OpenCLIPExpert(Expert):
 # %% ../../nbs/core/experts/openclip.ipynb #f89bf5cf
 def _norm_or_none(module): return None if isinstance(module, torch.nn.Identity) else module
 
-
+# %% ../../nbs/core/experts/openclip.ipynb #2535c579
 class TimmCLIPExpert(OpenCLIPExpert):
     "An open_clip model with a timm ViT, such as BiomedCLIP."
     family = "open_clip_timm"
@@ -63,18 +63,21 @@ class TimmCLIPExpert(OpenCLIPExpert):
     def embed(self, x: Tensor) -> Tensor:
         v = self.trunk
         return v.norm_pre(v.patch_drop(v._pos_embed(v.patch_embed(x))))
-    def run_block(self, h: Tensor, t: int) -> Tensor: return self.trunk.blocks[t - 1](h)
+    def run_block(self, h: Tensor, t: int) -> Tensor:
+        return self.trunk.blocks[t - 1](h)
 
     def parts(self, t: int) -> BlockParts:
         b = self.trunk.blocks[t - 1]
         a = b.attn
         weights, biases = _thirds(a.qkv.weight, a.qkv.bias)
         def out(x): return a.proj(a.norm(x))
-        return BlockParts(b.norm1, weights, biases, a.num_heads, a.scale, out, b.norm2, b.mlp,
-                          scale1=b.ls1, scale2=b.ls2, q_norm=_norm_or_none(a.q_norm),
-                          k_norm=_norm_or_none(a.k_norm))
+        return BlockParts(
+            b.norm1, weights, biases, a.num_heads, a.scale, out, b.norm2, b.mlp,
+            scale1=b.ls1, scale2=b.ls2, q_norm=_norm_or_none(a.q_norm),
+            k_norm=_norm_or_none(a.k_norm))
 
-    def finish(self, h: Tensor) -> Tensor: return self.model.visual.head(self.trunk.forward_head(self.trunk.norm(h)))
+    def finish(self, h: Tensor) -> Tensor:
+        return self.model.visual.head(self.trunk.forward_head(self.trunk.norm(h)))
     def final_norm(self, x: Tensor) -> Tensor: return self.trunk.norm(x)
 
 # %% ../../nbs/core/experts/openclip.ipynb #48a8f773
@@ -88,21 +91,25 @@ def _check_timm(name: str, v) -> None:
     "Raises `InputError` for a timm tower that is not a plain ViT."
     from timm.layers import Attention
     from timm.models.vision_transformer import Block, VisionTransformer
-    def plain(b): return type(b) is Block and type(b.attn) is Attention and b.attn.gate is None
+    def plain(b):
+        return type(b) is Block and type(b.attn) is Attention and b.attn.gate is None
     if not isinstance(v, VisionTransformer) or not all(plain(b) for b in v.blocks):
         raise InputError(f"'{name}' has the timm tower {type(v).__name__}, which this adapter does not know.",
                          remedy="choose an open_clip model with a plain ViT.")
 
-
+# %% ../../nbs/core/experts/openclip.ipynb #cadadda2
 def _build_timm(name: str, model, view: ViewTransform, config: dict, tokenizer, card=None) -> Expert:
     v = model.visual.trunk
     _check_timm(name, v)
-    grid, patch_size = tuple(v.patch_embed.grid_size), v.patch_embed.patch_size[0]
-    with torch.no_grad(): embed_dim = model.visual(torch.zeros(1, 3, *view.size)).shape[-1]
-    return TimmCLIPExpert(name, model, view, config, len(v.blocks), v.embed_dim, embed_dim, patch_size, grid,
-                          n_prefix=v.num_prefix_tokens, **_scale_and_bias(model), tokenizer=tokenizer, card=card)
+    grid = tuple(v.patch_embed.grid_size)
+    patch_size = v.patch_embed.patch_size[0]
+    with torch.no_grad():
+        embed_dim = model.visual(torch.zeros(1, 3, *view.size)).shape[-1]
+    return TimmCLIPExpert(name, model, view, config, len(v.blocks), v.embed_dim, embed_dim,
+                          patch_size, grid, n_prefix=v.num_prefix_tokens, **_scale_and_bias(model),
+                          tokenizer=tokenizer, card=card)
 
-
+# %% ../../nbs/core/experts/openclip.ipynb #978c52ee
 def _build(name: str, model, view: ViewTransform, config: dict, tokenizer, card=None) -> Expert:
     v = model.visual
     if hasattr(v, "trunk"): return _build_timm(name, model, view, config, tokenizer, card)
@@ -113,8 +120,8 @@ def _build(name: str, model, view: ViewTransform, config: dict, tokenizer, card=
     patch_size = v.patch_size[0]
     side = v.image_size[0]//patch_size
     depth, width = len(v.transformer.resblocks), v.conv1.out_channels
-    return OpenCLIPExpert(name, model, view, config, depth, width, v.output_dim, patch_size, (side, side),
-                          n_prefix=1, **_scale_and_bias(model), tokenizer=tokenizer, card=card)
+    return OpenCLIPExpert(name, model, view, config, depth, width, v.output_dim, patch_size,
+                          (side, side), n_prefix=1, **_scale_and_bias(model), tokenizer=tokenizer, card=card)
 
 # %% ../../nbs/core/experts/openclip.ipynb #bbae10ef
 def _text_config(folder: Path, name: str, hub: str) -> str:
@@ -134,7 +141,8 @@ def _text_config(folder: Path, name: str, hub: str) -> str:
 def _tokenizer(folder: Path, name: str, text: dict):
     "The tokenizer of a text configuration: open_clip's own, with the folder's merges if it has any, or one of the hub."
     import open_clip
-    length, merges = text.get("context_length", 77), sorted(folder.glob("bpe_*.gz"))
+    length = text.get("context_length", 77)
+    merges = sorted(folder.glob("bpe_*.gz"))
     if merges: return open_clip.SimpleTokenizer(bpe_path=str(merges[0]), context_length=length)
     hub = text.get("hf_tokenizer_name")
     if not hub: return open_clip.SimpleTokenizer(context_length=length)
@@ -158,19 +166,22 @@ def _read_open_clip(folder: Path) -> dict:
     except ValueError:
         raise InputError("The model's configuration is not JSON.", path, remedy="fetch the folder again.") from None
 
-
+# %% ../../nbs/core/experts/openclip.ipynb #d087526a
 def _empty_model(folder: Path, name: str, c: dict):
     "The model that `model_cfg` describes, with random weights: nothing of the hub's weights is fetched."
     import open_clip
-    text, vision = dict(c.get("text_cfg", {})), dict(c["vision_cfg"])
+    text = dict(c.get("text_cfg", {}))
+    vision = dict(c["vision_cfg"])
     custom = c.get("custom_text", False) or "hf_model_name" in text
     if "timm_model_name" in vision: vision["timm_model_pretrained"] = False
     if "hf_model_name" in text:
         place = _text_config(folder, name, text["hf_model_name"])
         text = {**text, "hf_model_name": place, "hf_model_pretrained": False}
-    rest = {k: v for k, v in c.items() if k not in ("custom_text", "init_logit_bias", "vision_cfg", "text_cfg")}
+    rest = {k: v for k, v in c.items()
+            if k not in ("custom_text", "init_logit_bias", "vision_cfg", "text_cfg")}
     cls = open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
-    try: return cls(**rest, vision_cfg=vision, text_cfg=text, init_logit_bias=c.get("init_logit_bias"))
+    try:
+        return cls(**rest, vision_cfg=vision, text_cfg=text, init_logit_bias=c.get("init_logit_bias"))
     except Exception as error:
         what = " ".join(str(error).split())[:160]
         raise InputError(f"open_clip cannot build this configuration: {what}", folder/"open_clip_config.json",
@@ -181,21 +192,27 @@ def _fill(model, folder: Path, dtype) -> None:
     "The folder's weights into the model; some folders hold the same model for transformers too, under other names."
     own = model.state_dict()
     state: dict[str, Tensor] = {}
-    for file in weight_files(folder, (*OPEN_CLIP, *TRANSFORMERS)): state |= read_tensors(file)
+    for file in weight_files(folder, (*OPEN_CLIP, *TRANSFORMERS)):
+        state |= read_tensors(file)
     known = {k: v for k, v in state.items() if k in own}
-    wrong = [k for k, v in known.items() if v.shape != own[k].shape]
+    wrong = [k for k, v in known.items()
+             if v.shape != own[k].shape]
     check_fit(set(own) - set(state), wrong, folder)
     target = dtype or torch.float32
-    model.load_state_dict({k: v.to(target) if v.is_floating_point() else v for k, v in known.items()}, strict=False)
+    model.load_state_dict(
+        {k: v.to(target) if v.is_floating_point() else v
+         for k, v in known.items()},
+        strict=False)
 
-
+# %% ../../nbs/core/experts/openclip.ipynb #867b1883
 def _view_of(preprocess: dict, size: int) -> ViewTransform:
     "The view transform of `preprocess_cfg`; open_clip resizes with Pillow."
-    mean, std = tuple(preprocess.get("mean", OPENAI_MEAN)), tuple(preprocess.get("std", OPENAI_STD))
-    return ViewTransform((size, size), mean, std, preprocess.get("resize_mode", "shortest"), edge=size,
-                         kernel=preprocess.get("interpolation", "bicubic"), engine="pil")
+    mean = tuple(preprocess.get("mean", OPENAI_MEAN))
+    std = tuple(preprocess.get("std", OPENAI_STD))
+    return ViewTransform((size, size), mean, std, preprocess.get("resize_mode", "shortest"),
+                         edge=size, kernel=preprocess.get("interpolation", "bicubic"), engine="pil")
 
-
+# %% ../../nbs/core/experts/openclip.ipynb #8bcf0f8d
 def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
     folder = Path(folder)
     config = _read_open_clip(folder)
@@ -203,12 +220,13 @@ def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
     model = _empty_model(folder, name, c)
     _fill(model, folder, dtype)
     if dtype is not None: model = model.to(dtype)
-    view = _view_of(config.get("preprocess_cfg", {}), c["vision_cfg"].get("image_size", 224))
-    return _build(name, model.eval(), view, config, _tokenizer(folder, name, dict(c.get("text_cfg", {}))), card)
+    view = _view_of(config.get("preprocess_cfg", {}),
+                    c["vision_cfg"].get("image_size", 224))
+    return _build(name, model.eval(), view, config,
+                  _tokenizer(folder, name, dict(c.get("text_cfg", {}))), card)
 
 # %% ../../nbs/core/experts/openclip.ipynb #2f8ed679
 _TINY_TEXT = dict(context_length=24, vocab_size=99, width=32, heads=4, layers=2)
-
 
 def _tiny_tokenizer():
     from medbridge.experts.clip import _ids
@@ -218,13 +236,15 @@ def _tiny_tokenizer():
 
 def _tiny(depth=3, width=32, image_size=32) -> Expert:
     import open_clip
-    vision = dict(image_size=image_size, layers=depth, width=width, head_width=8, patch_size=8, mlp_ratio=2.0,
-                  ls_init_value=0.5)
+    vision = dict(image_size=image_size, layers=depth, width=width, head_width=8, patch_size=8,
+                  mlp_ratio=2.0, ls_init_value=0.5)
     c = dict(embed_dim=24, vision_cfg=vision, text_cfg=_TINY_TEXT)
-    model = randomise(open_clip.model.CLIP(**c).eval(), int(torch.randint(2**31, ())))
-    return _build("tiny-open_clip", model, _view_of({}, image_size), dict(model_cfg=c), _tiny_tokenizer())
+    model = randomise(open_clip.model.CLIP(**c).eval(),
+                      int(torch.randint(2**31, ())))
+    return _build("tiny-open_clip", model, _view_of({}, image_size), dict(model_cfg=c),
+                  _tiny_tokenizer())
 
-
+# %% ../../nbs/core/experts/openclip.ipynb #0657fffb
 def _tiny_timm(depth=2) -> Expert:
     import open_clip
     vision = dict(timm_model_name="vit_tiny_patch16_224", timm_model_pretrained=False, timm_pool="", timm_proj="linear",
@@ -232,9 +252,11 @@ def _tiny_timm(depth=2) -> Expert:
     c = dict(embed_dim=24, vision_cfg=vision, text_cfg=_TINY_TEXT)
     model = open_clip.model.CLIP(**c)
     model.visual.trunk.blocks = model.visual.trunk.blocks[:depth]
-    model = randomise(model.eval(), int(torch.randint(2**31, ())))
-    return _build("tiny-open_clip_timm", model, _view_of({}, 224), dict(model_cfg=c, depth=depth), _tiny_tokenizer())
+    model = randomise(model.eval(),
+                      int(torch.randint(2**31, ())))
+    return _build("tiny-open_clip_timm", model, _view_of({}, 224),
+                  dict(model_cfg=c, depth=depth), _tiny_tokenizer())
 
-
+# %% ../../nbs/core/experts/openclip.ipynb #a36ade5d
 register("open_clip_timm", _tiny_timm, _from_folder, (), "timm ViT towers of open_clip; BiomedCLIP")
 register("open_clip", _tiny, _from_folder, (), "native ViT towers of open_clip")

@@ -27,34 +27,42 @@ def smart_size(height: int, width: int,          # native pixels
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
     try: return smart_resize(height, width, factor=block, min_pixels=least, max_pixels=most)
     except ValueError as error:
-        raise InputError(f"An image of {width} x {height} pixels has no place in Qwen-VL: {error}.", remedy="crop it.") from None
+        raise InputError(f"An image of {width} x {height} pixels has no place in Qwen-VL: {error}.",
+                         remedy="crop it.") from None
 
 # %% ../../nbs/core/experts/qwen.ipynb #24bc466e
 def pack(x: Tensor,     # (B, 3, h, w)
          patch: int, merge: int, frames: int, # pixels of a patch's side, patches of a block's side, frames of a patch
         ) -> Tensor:    # (B, L, 3*frames*patch*patch): what Qwen's processor makes of these pixels
     "Patches in blocks of `merge` by `merge`, one frame repeated as upstream does."
-    rows, columns = x.shape[2]//patch, x.shape[3]//patch
-    blocks = x.reshape(len(x), 3, rows//merge, merge, patch, columns//merge, merge, patch)
+    rows = x.shape[2]//patch
+    columns = x.shape[3]//patch
+    blocks = x.reshape(len(x), 3, rows//merge, merge, patch,
+                       columns//merge, merge, patch)
     patches = blocks.permute(0, 2, 5, 3, 6, 1, 4, 7)         # (B, rows/m, columns/m, m, m, C, P, P)
-    repeated = patches.unsqueeze(6).expand(*patches.shape[:6], frames, patch, patch)
+    repeated = patches.unsqueeze(6).expand(*patches.shape[:6],
+                                           frames, patch, patch)
     return repeated.reshape(len(x), rows*columns, -1)
 
 # %% ../../nbs/core/experts/qwen.ipynb #1f97803c
-def _packing(v, rows: int, columns: int, windowed: bool) -> tuple[Tensor, Tensor]: # (L,) order, (W+1,) where windows end
+# (L,) order, (W+1,) where windows end
+def _packing(v, rows: int, columns: int, windowed: bool) -> tuple[Tensor, Tensor]:
     "Packed position -> position in merge order; without windows the order stays and everything is one window."
     n, m = rows*columns, v.spatial_merge_size
-    if not windowed: return torch.arange(n), torch.tensor([0, n])
+    if not windowed:
+        return torch.arange(n), torch.tensor([0, n])
     from transformers.vision_utils import get_vision_window_index
     grid = torch.tensor([[1, rows, columns]])
-    merged, ends = get_vision_window_index(grid, spatial_merge_size=m, window_size=v.window_size, patch_size=v.patch_size)
+    merged, ends = get_vision_window_index(grid, spatial_merge_size=m, window_size=v.window_size,
+                                           patch_size=v.patch_size)
     order = torch.as_tensor(merged)[:, None]*m**2 + torch.arange(m**2)
     return order.flatten(), torch.unique_consecutive(torch.as_tensor(ends)).long()
 
-
+# %% ../../nbs/core/experts/qwen.ipynb #c5184618
 def _image_place(rows: int, columns: int, m: int) -> Tensor: # (L,)
     "Position in merge order -> position in the image, row by row."
-    blocks = torch.arange(rows*columns).reshape(rows//m, m, columns//m, m)
+    blocks = torch.arange(rows*columns).reshape(
+        rows//m, m, columns//m, m)
     return blocks.permute(0, 2, 1, 3).flatten()
 
 
@@ -76,8 +84,10 @@ class QwenExpert(Expert):
             block = v.patch_size*v.spatial_merge_size
             raise InputError(f"Input {view.size} is not a multiple of {block} pixels.", remedy="choose another size.")
         config = dict(config=json.loads(v.to_json_string()))
-        super().__init__(name, tower, view, config, v.depth, v.hidden_size, v.out_hidden_size, v.patch_size, (rows, columns), card=card)
-        for key, value in self.layout(v, rows, columns).items(): self.register_buffer(key, value, persistent=False)
+        super().__init__(name, tower, view, config, v.depth, v.hidden_size,
+                         v.out_hidden_size, v.patch_size, (rows, columns), card=card)
+        for key, value in self.layout(v, rows, columns).items():
+            self.register_buffer(key, value, persistent=False)
         # on the host, as plain numbers: lengths that a tensor holds would break a captured graph
         self._windows, self._everywhere = self.ends.diff().tolist(), [rows*columns]
 
@@ -87,20 +97,23 @@ class QwenExpert(Expert):
         return smart_size(height, width, block, *self.limits)
 
     def resized(self, size: tuple[int, int]) -> Expert:
-        return type(self)(self.name, self.model, replace(self.view, size=size), self.card)
+        return type(self)(self.name, self.model,
+                          replace(self.view, size=size), self.card)
 
     def layout(self, v, rows: int, columns: int) -> dict[str, Tensor]:
         "Order of the tokens, their rotation, and where windows end."
         from transformers.vision_utils import get_vision_position_ids
         n, m = rows*columns, v.spatial_merge_size
         order, ends = _packing(v, rows, columns, self.windowed)
-        rotary = type(self.tower.rotary_pos_emb)(v)     # anew, so that its frequencies are float32 whatever the tower is
+        rotary = type(self.tower.rotary_pos_emb)(v)   # anew, so that its frequencies are float32 whatever the tower is
         positions = get_vision_position_ids(torch.tensor([[1, rows, columns]]), m)
-        cos, sin = (c.reshape(n, -1) for c in rotary(torch.zeros(1, 1, v.hidden_size), positions))
+        cos, sin = (c.reshape(n, -1)
+                    for c in rotary(torch.zeros(1, 1, v.hidden_size), positions))
         number = torch.bucketize(torch.arange(n), ends[1:], right=True)
         back = torch.argsort(_image_place(rows, columns, m)[order])
         window = number[:, None] == number[None]
-        return dict(order=order, cos=cos[order], sin=sin[order], ends=ends, window=window, back=back)
+        return dict(order=order, cos=cos[order], sin=sin[order],
+                    ends=ends, window=window, back=back)
 
     windowed = True
     @property
@@ -115,11 +128,14 @@ class QwenExpert(Expert):
 
     def run_block(self, h: Tensor, t: int) -> Tensor:
         b = self.tower.blocks[t - 1]
-        projected = b.attn.qkv(b.norm1(h)).unflatten(-1, (3, b.attn.num_heads, -1))
+        projected = b.attn.qkv(b.norm1(h)).unflatten(
+            -1, (3, b.attn.num_heads, -1))
         q, k, v = projected.permute(2, 0, 3, 1, 4)        # (B, heads, L, head_dim)
         lengths = self._everywhere if self.sees_all(t) else self._windows
-        windows = [y.split(lengths, dim=-2) for y in (self._rotate(q), self._rotate(k), v)]
-        attended = [F.scaled_dot_product_attention(*w, scale=b.attn.scaling) for w in zip(*windows)]
+        windows = [y.split(lengths, dim=-2)
+                   for y in (self._rotate(q), self._rotate(k), v)]
+        attended = [F.scaled_dot_product_attention(*w, scale=b.attn.scaling)
+                    for w in zip(*windows)]
         attended = torch.cat(attended, dim=-2)
         h = h + b.attn.proj(attended.transpose(-3, -2).flatten(-2))
         return h + b.mlp(b.norm2(h))
@@ -131,16 +147,19 @@ class QwenExpert(Expert):
     def parts(self, t: int) -> BlockParts:
         b = self.tower.blocks[t - 1]
         a = b.attn
-        weights, biases = a.qkv.weight.chunk(3), a.qkv.bias.chunk(3)
+        weights = a.qkv.weight.chunk(3)
+        biases = a.qkv.bias.chunk(3)
         window = None if self.sees_all(t) else self.window
-        return BlockParts(b.norm1, weights, biases, a.num_heads, a.scaling, a.proj, b.norm2, b.mlp, rotate=self._rotate, window=window)
+        return BlockParts(b.norm1, weights, biases, a.num_heads, a.scaling, a.proj,
+                          b.norm2, b.mlp, rotate=self._rotate, window=window)
 
     def finish(self, h: Tensor) -> Tensor:
         merged = self.tower.merger(h.flatten(0, 1))
         return merged.unflatten(0, (len(h), -1)).mean(1)
 
     def final_norm(self, x: Tensor) -> Tensor: return self.tower.merger.ln_q(x)
-    def patch_map(self, values: Tensor) -> Tensor: return values[..., :len(self.back)][..., self.back].unflatten(-1, self.grid)
+    def patch_map(self, values: Tensor) -> Tensor:
+        return values[..., :len(self.back)][..., self.back].unflatten(-1, self.grid)
 
 # %% ../../nbs/core/experts/qwen.ipynb #be615ce3
 class Qwen3Expert(QwenExpert):
@@ -152,8 +171,9 @@ class Qwen3Expert(QwenExpert):
         from transformers.vision_utils import get_vision_interpolation_indices_and_weights
         tower = self.tower
         taps, weights = get_vision_interpolation_indices_and_weights(
-            torch.tensor([[1, rows, columns]]), num_grid_per_side=tower.num_grid_per_side, mode=tower.interpolation_mode,
-            align_corners=tower.interpolation_align_corners, spatial_merge_size=v.spatial_merge_size)
+            torch.tensor([[1, rows, columns]]), num_grid_per_side=tower.num_grid_per_side,
+            mode=tower.interpolation_mode, align_corners=tower.interpolation_align_corners,
+            spatial_merge_size=v.spatial_merge_size)
         return dict(super().layout(v, rows, columns), taps=taps, tap_weights=weights)
 
     def embed(self, x: Tensor) -> Tensor:
@@ -173,18 +193,21 @@ def _classes(kind: str):
 def _normalisation(kind: str) -> tuple: # mean, standard deviation
     return OPENAI if kind.startswith("qwen2") else ((0.5,)*3, (0.5,)*3)
 
-
+# %% ../../nbs/core/experts/qwen.ipynb #22854b20
 def _view(folder: Path, v, shape) -> tuple[ViewTransform, tuple[int, int]]:
-    "448 px squared (rounded to whole blocks), or `smart_resize` of an image shape with the folder's limits on pixels; and these limits."
+    """448 px squared (rounded to whole blocks), or `smart_resize` of an image shape with the folder's limits
+    on pixels; and these limits."""
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
     published = (Path(folder)/"preprocessor_config.json").is_file()
     p = Qwen2VLImageProcessor.from_pretrained(folder, local_files_only=True) if published else Qwen2VLImageProcessor()
     limits = (p.size["shortest_edge"], p.size["longest_edge"])
     block = v.patch_size*v.spatial_merge_size
     side = max(1, round(448/block))*block
-    size = (side, side) if shape is None else smart_size(shape[0], shape[1], block, *limits)
+    size = (side, side)
+    if shape is not None: size = smart_size(shape[0], shape[1], block, *limits)
     mean, std = _normalisation(v.model_type)
-    if published: mean, std = tuple(p.image_mean), tuple(p.image_std)
+    if published:
+        mean, std = tuple(p.image_mean), tuple(p.image_std)
     return ViewTransform(tuple(size), mean, std), limits
 
 # %% ../../nbs/core/experts/qwen.ipynb #20bf373b
@@ -193,7 +216,7 @@ def _vision_key(key: str) -> str|None:
     if not key.startswith(("visual.", "model.visual.")): return None
     return key.split("visual.", 1)[1]
 
-
+# %% ../../nbs/core/experts/qwen.ipynb #17f7e630
 def _loader(kind: str):
     def from_folder(folder, name: str, card=None, dtype=None, image_shape=None, text=None) -> Expert:
         from transformers import AutoConfig
@@ -216,24 +239,26 @@ def tiny_config(kind: str):
     rope = dict(rope_type="default", rope_theta=1e4, mrope_section=[1, 1, 1])
     text = dict(hidden_size=24, intermediate_size=48, num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=2,
                 vocab_size=120, rope_parameters=rope)
-    vision = dict(depth=3, hidden_size=32, intermediate_size=64, num_heads=4, patch_size=4, spatial_merge_size=2, out_hidden_size=24)
+    vision = dict(depth=3, hidden_size=32, intermediate_size=64, num_heads=4, patch_size=4,
+                  spatial_merge_size=2, out_hidden_size=24)
     if kind == "qwen2_5_vl":
         windows = dict(window_size=16, fullatt_block_indexes=[1])
         return t.Qwen2_5_VLConfig(vision_config=dict(**vision, **windows), text_config=text)
     places = dict(num_position_embeddings=36, deepstack_visual_indexes=[1])
-    return t.Qwen3VLConfig(vision_config=dict(**vision, **places), text_config=dict(**text, head_dim=6))
+    return t.Qwen3VLConfig(vision_config=dict(**vision, **places),
+                           text_config=dict(**text, head_dim=6))
 
-
+# %% ../../nbs/core/experts/qwen.ipynb #84110279
 def _tiny(kind: str):
     def build() -> Expert:
         config, (cls, vision) = tiny_config(kind), _classes(kind)
-        tower = randomise(vision(config.vision_config).eval(), int(torch.randint(2**31, ())))
+        tower = randomise(vision(config.vision_config).eval(),
+                          int(torch.randint(2**31, ())))
         view = ViewTransform((40, 32), *_normalisation(kind))
         expert = cls(f"tiny-{kind}", Tower(tower, None, config), view)
         expert.limits = (256, 1600)
         return expert
     return build
-
 
 register("qwen2_5_vl", _tiny("qwen2_5_vl"), _loader("qwen2_5_vl"), ("qwen2_5_vl",),
          "vision tower of Qwen2.5-VL: packed, rotary, windowed")

@@ -18,20 +18,29 @@ def run_queries(expert: Expert,
                 start: int,    # blocks before the queries enter
                 joint=False,   # True: tokens see the queries
                 absorbed=None, # as in `Expert.step`; "mask": one-way over all rows
+                grids=None,    # (B, 2) of the views, for an expert of many
                ) -> tuple:     # tokens (B, L, D) or None, queries (B, Q, D)
     "Queries through blocks start+1 .. T: in the row form, or over all rows (one-way by mask, or joint)."
     blocks = range(start + 1, expert.depth + 1)
+    tower = expert.on(grids)
     if not joint and absorbed != "mask":
-        for t, h in zip(blocks, states): q = expert.step(h, q, t, absorbed=absorbed)
+        for t, h in zip(blocks, states):
+            q = tower.step(h, q, t, absorbed=absorbed)
         return None, q
     h = states[0] if states else None
-    for t in blocks: h, q = expert.step_joint(h, q, t, tokens_see_queries=joint)
+    for t in blocks:
+        h, q = tower.step_joint(h, q, t, tokens_see_queries=joint)
     return h, q
 
 # %% ../../nbs/core/experts/suite.ipynb #e61a11d2
 class Properties:
     "The properties of an expert that were found to hold."
-    def __init__(self, expert: Expert): self.expert, self.done = expert, list[str]()
+    def __init__(self, expert: Expert, grids: Tensor|None = None): # grids: of the views, for an expert of many
+        self.expert, self.grids, self.done = expert, grids, list[str]()
+
+    def run(self, states: list, q: Tensor, **how) -> tuple:
+        "`run_queries` from the first block."
+        return run_queries(self.expert, states, q, 0, grids=self.grids, **how)
 
     def check(self, name: str, ok: bool) -> None:
         "Note a property; raises `AssertionError` where it does not hold."
@@ -41,15 +50,17 @@ class Properties:
 
 def _close(a: Tensor, b: Tensor, eps=1e-5) -> bool:
     "Equal up to `eps` of the largest number of `b`, or of one."
-    return float((a - b).abs().max()) <= eps*max(1.0, float(b.abs().max()))
+    bound = eps*max(1.0, float(b.abs().max()))
+    return float((a - b).abs().max()) <= bound
 
 # %% ../../nbs/core/experts/suite.ipynb #794ea3cd
 def _check_stream(expert: Expert, found: Properties, x: Tensor) -> None:
     "(a) Features and states are those of the whole model."
     pooled, states = expert.stream(x, 0)
-    whole = _close(pooled, expert.finish(expert.tokens(x)))
+    whole = _close(pooled, expert.on(found.grids).finish(expert.tokens(x)))
     found.check("(a) the stream's feature is the whole model's", whole and pooled.shape == (3, expert.embed_dim))
-    same = [_close(h, expert.tokens(x, t)) for t, h in enumerate(states)]
+    same = [_close(h, expert.tokens(x, t))
+            for t, h in enumerate(states)]
     found.check("(a) states are those of tokens(upto)", all(same))
     sized = states[0].shape[1:] == (expert.n_tokens, expert.width)
     found.check("(a) sizes are as declared", sized and len(states) == expert.depth)
@@ -57,43 +68,48 @@ def _check_stream(expert: Expert, found: Properties, x: Tensor) -> None:
 # %% ../../nbs/core/experts/suite.ipynb #b5a0058a
 def _forms(expert: Expert) -> tuple: # values of `absorbed`
     "The row forms that every block of the expert allows."
-    foldable = all(expert.parts(t).absorbable for t in range(1, expert.depth + 1))
+    foldable = all(expert.parts(t).absorbable
+                   for t in range(1, expert.depth + 1))
     return (False, True) if foldable else (False,)
 
 
 def _check_one_way(expert: Expert, found: Properties, states: list, last: Tensor, q: Tensor, scale: float) -> None:
     "(b) Queries leave the tokens; (e) the row forms give what the masked sequence gives."
-    h, masked = run_queries(expert, states, q, 0, absorbed="mask")
+    h, masked = found.run(states, q, absorbed="mask")
     found.check(f"(b) one-way queries of size {scale} leave the tokens", _close(h, last, 2e-5))
-    rows = [run_queries(expert, states, q, 0, absorbed=form)[1] for form in _forms(expert)]
+    rows = [found.run(states, q, absorbed=form)[1]
+            for form in _forms(expert)]
     same = [_close(r, masked, 5e-5) for r in rows]
     found.check(f"(e) query rows equal the masked sequence ({len(rows)} forms, size {scale})", all(same))
 
 # %% ../../nbs/core/experts/suite.ipynb #7daea73c
 def _check_joint(expert: Expert, found: Properties, states: list, last: Tensor, q: Tensor) -> None:
     "(c) With joint attention the tokens are others."
-    h, _ = run_queries(expert, states, q, 0, joint=True)
-    found.check("(c) joint attention changes the tokens", float((h - last).abs().max()) > 1e-3)
+    h, _ = found.run(states, q, joint=True)
+    found.check("(c) joint attention changes the tokens",
+                float((h - last).abs().max()) > 1e-3)
 
 # %% ../../nbs/core/experts/suite.ipynb #f761bf3e
 def _check_gradients(expert: Expert, found: Properties, states: list, q: Tensor) -> None:
     "(e) The gradient of a row form is that of the masked sequence."
     grads = []
     for form in (None, "mask"):
-        out = run_queries(expert, states, q, 0, absorbed=form)[1]
+        out = found.run(states, q, absorbed=form)[1]
         grads.append(torch.autograd.grad(out.square().mean(), q)[0])
     same = _close(grads[0], grads[1], 1e-4)
-    found.check("(e) gradients agree too", same and float(grads[0].abs().max()) > 0)
+    found.check("(e) gradients agree too",
+                same and float(grads[0].abs().max()) > 0)
 
-
+# %% ../../nbs/core/experts/suite.ipynb #77e6123b
 def _check_frozen(expert: Expert, found: Properties, states: list, q: Tensor, before: dict) -> None:
     "(d) Nothing frozen has a gradient or moves when the queries are trained."
     asked = [p.requires_grad for p in expert.parameters()]
     found.check("(d) nothing frozen asks for a gradient", not any(asked))
     optimiser = torch.optim.SGD([q], 1.0)
-    run_queries(expert, states, q, 0)[1].sum().backward()
+    found.run(states, q)[1].sum().backward()
     optimiser.step()
-    same = [torch.equal(v, before[k]) for k, v in expert.state_dict().items()]
+    same = [torch.equal(v, before[k])
+            for k, v in expert.state_dict().items()]
     untouched = [p.grad is None for p in expert.parameters()]
     found.check("(d) frozen bytes are unchanged", all(same) and all(untouched))
 
@@ -102,17 +118,19 @@ def _check_batches(expert: Expert, found: Properties, x: Tensor, pooled: Tensor)
     "(f) An image alone has the same feature; (g) no block may be left for queries."
     one = expert.stream(x[:1], 0)[0]
     found.check("(f) a batch of one", _close(one, pooled[:1], 1e-4))
-    found.check("(g) T1 = T has no blocks for queries", len(expert.stream(x, expert.depth)[1]) == 0)
+    found.check("(g) T1 = T has no blocks for queries",
+                len(expert.stream(x, expert.depth)[1]) == 0)
 
 
 def _check_attention(expert: Expert, found: Properties, h: Tensor, q: Tensor) -> None:
     "A step's attention is over all tokens and queries, and sums to one."
-    attention = expert.step(h, q, 1, return_attention=True)[1]
+    attention = expert.on(found.grids).step(h, q, 1, return_attention=True)[1]
     sums = attention.sum(-1)
     sized = attention.shape[2:] == (4, expert.n_tokens + 4)
-    found.check("attention sums to one", sized and _close(sums, torch.ones(sums.shape)))
+    found.check("attention sums to one",
+                sized and _close(sums, torch.ones(sums.shape)))
 
-
+# %% ../../nbs/core/experts/suite.ipynb #414c765d
 def _check_text(expert: Expert, found: Properties) -> None:
     "(h) A prompt alone has the same feature."
     words = ["pleural effusion", "no finding", "a cat"]
@@ -128,9 +146,11 @@ def check_contract(expert: Expert, # in float32, on CPU
                   ) -> list[str]:  # names of the properties that were checked
     "Assert the contract; raises `AssertionError` with the property's name."
     g = torch.Generator().manual_seed(seed)
-    if x is None: x = torch.randn(3, 3, *expert.input_size, generator=g)
-    before = {k: v.clone() for k, v in expert.state_dict().items()}
-    found = Properties(expert)
+    if x is None:
+        x = torch.randn(3, 3, *expert.input_size, generator=g)
+    before = {k: v.clone()
+              for k, v in expert.state_dict().items()}
+    found = Properties(expert, expert.grids(x))
     pooled, states = expert.stream(x, 0)
     last = expert.tokens(x)
     _check_stream(expert, found, x)

@@ -34,11 +34,13 @@ class Upstream:
 def write_tokenizer(folder: Path, # that it is written to
                     length: int,  # most pieces of a prompt
                    ) -> None:
-    "A tokenizer of 99 pieces (characters; `[PAD]` 0, `[UNK]` 1, `[BOS]` 97, `[EOS]` 98) in the form that transformers reads."
+    """A tokenizer of 99 pieces (characters; `[PAD]` 0, `[UNK]` 1, `[BOS]` 97, `[EOS]` 98) in the form that
+    transformers reads."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
     vocabulary = {"[PAD]": 0, "[UNK]": 1}
-    for code in range(32, 127): vocabulary[chr(code)] = code - 30
+    for code in range(32, 127):
+        vocabulary[chr(code)] = code - 30
     vocabulary |= {"[BOS]": 97, "[EOS]": 98}
     ends = [("[BOS]", 97), ("[EOS]", 98)]
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -62,14 +64,15 @@ def _square_processor(kind: str):
     import transformers as t
     square = dict(height=32, width=32)
     imagenet = dict(image_mean=list(IMAGENET_MEAN), image_std=list(IMAGENET_STD))
-    if kind in ("clip", "llava"): return t.CLIPImageProcessor(size=dict(shortest_edge=32), crop_size=square)
+    if kind in ("clip", "llava"):
+        return t.CLIPImageProcessor(size=dict(shortest_edge=32), crop_size=square)
     if kind == "siglip": return t.SiglipImageProcessor(size=square)
     if kind == "blip2": return t.BlipImageProcessor(size=square)
     if kind == "gemma3": return t.Gemma3ImageProcessor(size=square)
     if kind == "internvl": return t.GotOcr2ImageProcessor(size=square, **imagenet)
     return t.BitImageProcessor(size=dict(shortest_edge=37), crop_size=square, **imagenet)
 
-
+# %% ../../nbs/core/experts/upstream.ipynb #348ce3de
 def _image_processor(kind: str):
     "The published processor of a family of transformers."
     import transformers as t
@@ -86,7 +89,6 @@ CLASSES = dict(clip="CLIPModel", siglip="SiglipModel", siglip2="Siglip2Model", d
                blip2="Blip2ForConditionalGeneration", llava="LlavaForConditionalGeneration",
                gemma3="Gemma3ForConditionalGeneration", internvl="InternVLForConditionalGeneration",
                qwen2_5_vl="Qwen2_5_VLForConditionalGeneration", qwen3_vl="Qwen3VLForConditionalGeneration")
-
 
 def _seed() -> int: return int(torch.randint(2**31, ()))
 
@@ -116,16 +118,19 @@ def _naflex_inputs(x: Tensor, # (B, 3, h, w)
     n, found = patches.shape[:2]
     mask = torch.zeros(n, most, dtype=torch.int32)
     mask[:, :found] = 1
-    shapes = torch.tensor([[x.shape[2]//8, x.shape[3]//8]]*n)
+    shapes = torch.tensor(
+        [[x.shape[2]//8, x.shape[3]//8]]*n)
     padded = F.pad(patches, (0, 0, 0, most - found))
     return dict(pixel_values=padded, pixel_attention_mask=mask, spatial_shapes=shapes)
 
-
+# %% ../../nbs/core/experts/upstream.ipynb #f2327951
 def _qwen_inputs(x: Tensor) -> dict: # (B, 3, h, w)
     from medbridge.experts.qwen import pack
-    grid = [1, x.shape[2]//4, x.shape[3]//4]
+    grid = [1, x.shape[2]//4,
+            x.shape[3]//4]
     patches = pack(x, 4, 2, 2).flatten(0, 1)
-    return dict(pixel_values=patches, image_grid_thw=torch.tensor([grid]*len(x)))
+    return dict(pixel_values=patches,
+                image_grid_thw=torch.tensor([grid]*len(x)))
 
 # %% ../../nbs/core/experts/upstream.ipynb #51717fd6
 def _inputs_of(kind: str, processor) -> Callable:
@@ -138,7 +143,8 @@ def _process_with(processor) -> Callable:
     def process(images):
         out = processor(images=images, return_tensors="pt", input_data_format="channels_first")
         counts = ("num_crops", "num_patches")
-        return {k: v for k, v in out.items() if isinstance(v, Tensor) and k not in counts}
+        return {k: v for k, v in out.items()
+                if isinstance(v, Tensor) and k not in counts}
     return process
 
 # %% ../../nbs/core/experts/upstream.ipynb #25521d5d
@@ -159,13 +165,14 @@ def _read_prompts(kind: str, folder: Path, prompts: list[str]) -> dict: # what t
     tokens = tokenizer(prompts, padding=padding, truncation=True, max_length=24, return_tensors="pt")
     return {k: tokens[k] for k in wanted}
 
-
+# %% ../../nbs/core/experts/upstream.ipynb #de8b315f
 def _transformers(kind: str) -> Upstream:
     "A whole model of transformers. Its prompts are read by the tokenizer in the folder it was last saved to."
     model, processor = _real_model(kind), _image_processor(kind)
     two_towers = kind in TWO_TOWERS
 
-    def text(prompts): return _pooled(model.get_text_features(**_read_prompts(kind, text.folder, prompts)))
+    def text(prompts):
+        return _pooled(model.get_text_features(**_read_prompts(kind, text.folder, prompts)))
 
     def save(folder):
         model.save_pretrained(folder)
@@ -180,7 +187,8 @@ def _transformers(kind: str) -> Upstream:
 # %% ../../nbs/core/experts/upstream.ipynb #5243cea7
 def _pil(image: Tensor): # (1 or 3, H, W) uint8
     from PIL import Image
-    return Image.fromarray(image.expand(3, -1, -1).permute(1, 2, 0).numpy())
+    return Image.fromarray(
+        image.expand(3, -1, -1).permute(1, 2, 0).numpy())
 
 
 def _through(transform: Callable) -> Callable:
@@ -190,17 +198,18 @@ def _through(transform: Callable) -> Callable:
 
 def _save_weights(model: nn.Module, path: Path) -> None:
     from safetensors.torch import save_file
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)
+    save_file(
+        {k: v.contiguous() for k, v in model.state_dict().items()}, path)
 
 # %% ../../nbs/core/experts/upstream.ipynb #b021d892
 BERT = dict(model_type="bert", vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
             intermediate_size=48, max_position_embeddings=24, pad_token_id=0)
 
-
 def _open_clip_config(kind: str) -> dict:
     "The configuration of a native model, or of a timm tower with a BERT text model."
     if kind == "open_clip":
-        vision = dict(image_size=32, layers=3, width=32, head_width=8, patch_size=8, mlp_ratio=2.0, ls_init_value=0.5)
+        vision = dict(image_size=32, layers=3, width=32, head_width=8, patch_size=8,
+                      mlp_ratio=2.0, ls_init_value=0.5)
         text = dict(context_length=24, vocab_size=49408, width=32, heads=4, layers=2)
         return dict(embed_dim=24, vision_cfg=vision, text_cfg=text)
     vision = dict(timm_model_name="vit_tiny_patch16_224", timm_model_pretrained=False, timm_pool="", timm_proj="linear",
@@ -209,7 +218,7 @@ def _open_clip_config(kind: str) -> dict:
                 hf_pooler_type="cls_last_hidden_state_pooler", context_length=24)
     return dict(embed_dim=24, custom_text=True, vision_cfg=vision, text_cfg=text)
 
-
+# %% ../../nbs/core/experts/upstream.ipynb #9317a800
 def _open_clip_model(kind: str, config: dict) -> nn.Module:
     import open_clip
     if kind == "open_clip": return open_clip.model.CLIP(**config)
@@ -227,7 +236,8 @@ def _open_clip(kind: str) -> Upstream:
     model = randomise(model, _seed())
     mean, std = list(OPENAI_MEAN), list(OPENAI_STD)
     preprocess = dict(mean=mean, std=std, interpolation="bicubic", resize_mode="shortest")
-    transform = open_clip.image_transform(config["vision_cfg"]["image_size"], is_train=False, mean=mean, std=std)
+    transform = open_clip.image_transform(config["vision_cfg"]["image_size"], is_train=False, mean=mean,
+                                          std=std)
 
     def features(batch): return model.encode_image(batch["pixel_values"])
 
@@ -255,7 +265,8 @@ def _timm(architecture="resnet18", size=64) -> Upstream:
     model = timm.create_model(architecture, pretrained=False)
     model = randomise(model.eval(), _seed(), spread=0.05)
     scale = dict(mean=list(IMAGENET_MEAN), std=list(IMAGENET_STD))
-    cfg = dict(input_size=[3, size, size], **scale, interpolation="bilinear", crop_pct=0.9, crop_mode="center")
+    cfg = dict(input_size=[3, size, size], **scale, interpolation="bilinear",
+               crop_pct=0.9, crop_mode="center")
     resolved = timm.data.resolve_data_config(pretrained_cfg=cfg)
     transform = timm.data.create_transform(**resolved, is_training=False)
 

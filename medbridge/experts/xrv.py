@@ -21,14 +21,14 @@ from .core import Expert, ViewTransform
 # %% ../../nbs/core/experts/xrv.ipynb #6eeb291f
 CARD = dict(
     source="torchxrayvision (Cohen et al. 2022, arXiv 2111.00595)", licence="Apache-2.0",
-    pretraining="supervised on chest radiographs with labels; the weights named 'all': NIH, PadChest, CheXpert, MIMIC-CXR, "
-                "Google, OpenI, RSNA. Test images of these sites are no unseen domain to it.")
-
+    pretraining="supervised on chest radiographs with labels; the weights named 'all': NIH, PadChest, CheXpert, "
+                "MIMIC-CXR, Google, OpenI, RSNA. Test images of these sites are no unseen domain to it.")
 
 def _models():
     "torchxrayvision's models; it is a package of its own and may be missing."
     try: import torchxrayvision as xrv
-    except ImportError: raise InputError("torchxrayvision is not installed.", remedy="pip install torchxrayvision") from None
+    except ImportError:
+        raise InputError("torchxrayvision is not installed.", remedy="pip install torchxrayvision") from None
     return xrv.models
 
 
@@ -46,7 +46,8 @@ def cached_weights(name: str,    # of `xrv_names`
     url = _models().model_urls[name]["weights_url"]
     path = Path(folder or get_cache_dir())/os.path.basename(url)
     if path.is_file(): return path
-    how = f"fetch {url} to that place (torchxrayvision.models.DenseNet(weights=\"{name}\") does so), or give the path of the file instead of the name."
+    how = (f"fetch {url} to that place (torchxrayvision.models.DenseNet(weights=\"{name}\") does so), "
+           "or give the path of the file instead of the name.")
     raise InputError(f"The weights of '{name}' are not in torchxrayvision's cache.", path, remedy=how)
 
 # %% ../../nbs/core/experts/xrv.ipynb #95203b10
@@ -54,25 +55,28 @@ def _known_classes() -> list:
     "What a pickled DenseNet consists of, and all that the reader may build."
     m = _models()
     of_xrv = [m.DenseNet, m._DenseBlock, m._DenseLayer, m._Transition]
-    of_torch = [nn.Sequential, nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.Linear]
-    return of_xrv + of_torch
+    layers = [nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Linear]
+    return [*of_xrv, *layers, nn.Sequential, nn.MaxPool2d, nn.AvgPool2d]
 
-
+# %% ../../nbs/core/experts/xrv.ipynb #c85fdcaf
 def _unpickled(path: Path):
     "A module or a dict, by torch's restricted reader."
     import pickle
     try:
-        with torch.serialization.safe_globals(_known_classes()): return torch.load(path, map_location="cpu", weights_only=True)
+        known = torch.serialization.safe_globals(_known_classes())
+        with known: return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise InputError("The weights are a pickle that wants more than a DenseNet's classes, and is refused.", path,
-                         remedy="load it once where you trust it, and save its state_dict with safetensors.torch.save_file.") from None
+        problem = "The weights are a pickle that wants more than a DenseNet's classes, and is refused."
+        how = "load it once where you trust it, and save its state_dict with safetensors.torch.save_file."
+        raise InputError(problem, path, remedy=how) from None
     except Exception as error:
-        raise InputError(f"The weights cannot be read ({type(error).__name__}).", path,
-                         remedy="the file is damaged; fetch it again.") from error
+        problem = f"The weights cannot be read ({type(error).__name__})."
+        raise InputError(problem, path, remedy="the file is damaged; fetch it again.") from error
 
 # %% ../../nbs/core/experts/xrv.ipynb #dd3d0171
 def read_densenet(path: Path) -> dict[str, Tensor]:
-    "Tensors of a DenseNet's file: safetensors, a state_dict, or torchxrayvision's pickled module. Raises `InputError` for a damaged file, or one that names other classes."
+    "Tensors of a file of any of these forms. Raises `InputError` for a damaged file, or one that names other classes."
+    # safetensors, a state_dict, a checkpoint that holds one, or torchxrayvision's pickled module
     if Path(path).suffix == ".safetensors": return read_tensors(path)
     found = _unpickled(path)
     if isinstance(found, nn.Module): found = found.state_dict()
@@ -86,23 +90,32 @@ class GreyDenseNet(nn.Module):
         super().__init__()
         self.features = features
 
-    def forward_features(self, x: Tensor) -> Tensor: return self.features(x.mean(1, keepdim=True)) # (B, 3, H, W) -> (B, 1024, h, w)
+    def forward_features(self, x: Tensor) -> Tensor: # (B, 3, H, W) -> (B, 1024, h, w)
+        return self.features(x.mean(1, keepdim=True))
 
     def forward_head(self, x: Tensor, pre_logits=True) -> Tensor: # (B, 1024, h, w) -> (B, 1024)
         return F.adaptive_avg_pool2d(F.relu(x), 1).flatten(1)
 
 # %% ../../nbs/core/experts/xrv.ipynb #013e10dd
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    "The tensors whose names begin so, without the beginning."
+    chosen = [k for k in state if k.startswith(prefix)]
+    return {k.removeprefix(prefix): state[k] for k in chosen}
+
+# %% ../../nbs/core/experts/xrv.ipynb #0f5250b3
 def _filled_features(state: dict[str, Tensor], # of the whole model
                      path: Path,               # named in the error
                     ) -> nn.Module:
     "DenseNet-121's feature extractor with these weights. Raises `InputError` where tensors are missing or do not fit."
     features = _models().DenseNet(weights=None).features
     own = features.state_dict()
-    found = {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
-    missing = [k for k in set(own) - set(found) if "num_batches" not in k]
-    wrong = [k for k, v in found.items() if k in own and v.shape != own[k].shape]
+    found = _below("features.", state)
+    absent = set(own) - set(found)
+    missing = [k for k in absent if "num_batches" not in k]
+    fitting = {k: v for k, v in found.items() if k in own}
+    wrong = [k for k, v in fitting.items() if v.shape != own[k].shape]
     check_fit(missing, wrong, path)
-    features.load_state_dict({k: v for k, v in found.items() if k in own}, strict=False)
+    features.load_state_dict(fitting, strict=False)
     return features
 
 # %% ../../nbs/core/experts/xrv.ipynb #2d438b2b
@@ -112,7 +125,8 @@ def load_densenet(name: str,  # of `xrv_names`, or path of a file
     "DenseNet-121 as an expert. Raises `InputError` for missing, damaged or ill-fitting weights."
     path = Path(name) if Path(name).is_file() else cached_weights(name)
     features = _filled_features(read_densenet(path), path)
-    # levels 0 to 255 become -1024 to 1024
-    view = ViewTransform((224, 224), (0.5,)*3, (0.5/1024,)*3, "shortest", edge=224, kernel="bilinear")
-    expert = CNNExpert(name, GreyDenseNet(features).eval(), view, dict(architecture="torchxrayvision densenet121"), CARD)
+    mean, std = (0.5,)*3, (0.5/1024,)*3     # levels 0 to 255 become -1024 to 1024
+    view = ViewTransform((224, 224), mean, std, "shortest", edge=224, kernel="bilinear")
+    config = dict(architecture="torchxrayvision densenet121")
+    expert = CNNExpert(name, GreyDenseNet(features).eval(), view, config, CARD)
     return expert.to(dtype) if dtype is not None else expert

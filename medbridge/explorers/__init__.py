@@ -9,7 +9,7 @@ __all__ = []
 "Small instruments for a notebook: routing, views, query attention, domain shift, thresholds, disk and hours, runs."
 from importlib import import_module as _import_module
 
-_public = {"Gallery": "frame", "Explorer": "frame", "Markup": "frame", "html_table": "frame",
+_public = {"Gallery": "frame", "Explorer": "frame",
            "Routing": "routing", "RoutingExplorer": "routing", "ViewSet": "views", "ViewExplorer": "views",
            "Attention": "attention", "AttentionExplorer": "attention", "Shifted": "shift", "ShiftExplorer": "shift",
            "MACHINE": "shift", "Decisions": "thresholds", "ThresholdExplorer": "thresholds", "Cost": "budget",
@@ -17,7 +17,8 @@ _public = {"Gallery": "frame", "Explorer": "frame", "Markup": "frame", "html_tab
 
 
 def __getattr__(name):
-    if name in _public: return getattr(_import_module(f"medbridge.explorers.{_public[name]}"), name)
+    if name in _public:
+        return getattr(_import_module(f"medbridge.explorers.{_public[name]}"), name)
     raise AttributeError(f"module 'medbridge.explorers' has no attribute '{name}'")
 
 

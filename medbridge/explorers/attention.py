@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from ..basics import InputError
-from .frame import (Explorer, as_gallery, check_name, expert_choice, frozen_features, html_table,
-                                       image_choice, scroll)
+from .frame import (Explorer, as_gallery, check_name, expert_choice, frozen_features, image_choice,
+                                       scroll)
+from ..markup import html_table
 from ..reading.picture import img, outline, overlay, paint, side_by_side
 
 # %% ../../nbs/core/explorers/attention.ipynb #1a8d332b
@@ -42,21 +43,24 @@ def check_one_way(model) -> None:
 
 # %% ../../nbs/core/explorers/attention.ipynb #7855a418
 def attention_maps(expert, encoder,  # Expert; the queries' encoder of this expert
-                   states,           # tokens of the frozen blocks, as the cache gives them
-                   n_views: int):
+                   features,         # `Features` of one image, as the cache gives them
+                  ):
     "Attention on patches (T2, N, Q, rows, columns). Raises `InputError` where the queries pass no block."
     import torch
-    with torch.no_grad(): maps = encoder(states, return_attention=True)[1]
+    with torch.no_grad(): maps = encoder(features.states, features.grids, return_attention=True)[1]
     if not maps:
         raise InputError("No query passes a block of this model's experts.", remedy="use blocks of at least 1.")
+    n_views = features.pooled.shape[1]
     means = [m.float().mean(1) for m in maps]
-    return torch.stack([expert.patch_map(m.expand(n_views, -1, -1)) for m in means])
+    return torch.stack(
+        [expert.patch_map(m.expand(n_views, -1, -1)) for m in means])
 
 # %% ../../nbs/core/explorers/attention.ipynb #da355ea0
 def check_layer(layer: int|None, layers: list[int], expert: str) -> None: # blocks that the queries of the expert pass
     "Raise `InputError` for a block that no query passes."
     if layer is None or layer in layers: return
-    raise InputError(f"No query passes block {layer} of '{expert}'.", remedy=f"choose {layers[0]} to {layers[-1]}.")
+    raise InputError(f"No query passes block {layer} of '{expert}'.",
+                     remedy=f"choose {layers[0]} to {layers[-1]}.")
 
 
 def check_query(query: int|None, n_queries: int) -> None:
@@ -77,7 +81,8 @@ def chosen_map(maps,            # (T2, N, Q, rows, columns)
 # %% ../../nbs/core/explorers/attention.ipynb #3f9e6656
 def visible(masks: dict[str, np.ndarray]) -> dict[str, np.ndarray]: # finding -> (H, W)
     "The masks that are not empty, as bool."
-    as_bool = {finding: np.asarray(mask, bool) for finding, mask in masks.items()}
+    as_bool = {finding: np.asarray(mask, bool)
+               for finding, mask in masks.items()}
     return {finding: mask for finding, mask in as_bool.items() if mask.any()}
 
 # %% ../../nbs/core/explorers/attention.ipynb #0bd8d6ad
@@ -93,7 +98,10 @@ def inside_table(heat: np.ndarray,             # (H, W)
     return pd.DataFrame(rows, columns=["finding", "mass_inside", "area", "maximum_inside"])
 
 # %% ../../nbs/core/explorers/attention.ipynb #790bbb1b
-BLUE, ORANGE, GREEN, YELLOW = (0.0, 0.75, 1.0), (1.0, 0.6, 0.0), (0.0, 0.8, 0.5), (0.95, 0.9, 0.25)
+BLUE = (0.0, 0.75, 1.0)
+ORANGE = (1.0, 0.6, 0.0)
+GREEN = (0.0, 0.8, 0.5)
+YELLOW = (0.95, 0.9, 0.25)
 
 
 def outlined(pixels: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray: # (C, H, W); finding -> (H, W) bool
@@ -141,15 +149,17 @@ class AttentionExplorer(Explorer):
     def _attention(self, i: int, k: int):
         "Attention on patches (T2, N, Q, rows, columns) of expert k, and boxes (N, 4)."
         if (i, k) not in self._maps:
-            features, boxes = frozen_features(self.model, self.gallery, self.store, self._kept, i)
-            expert, encoder = self.model.experts[k], self.model.bridge.scorers[k].queries
-            states = features[k][1]
-            self._maps[i, k] = attention_maps(expert, encoder, states, boxes.shape[1]), boxes[0]
+            features, boxes = frozen_features(
+                self.model, self.gallery, self.store, self._kept, i)
+            expert = self.model.experts[k]
+            encoder = self.model.bridge.scorers[k].queries
+            self._maps[i, k] = attention_maps(expert, encoder, features[k]), boxes[0]
         return self._maps[i, k]
 
     def _findings(self, i: int) -> dict[str, np.ndarray]:
         "Masks of the findings that can be seen in the image."
-        if i not in self._masks: self._masks[i] = visible(self.gallery.masks(i))
+        if i not in self._masks:
+            self._masks[i] = visible(self.gallery.masks(i))
         return self._masks[i]
 
     def layers(self, expert: str) -> list[int]:
@@ -157,7 +167,8 @@ class AttentionExplorer(Explorer):
         k = self.names.index(expert)
         return passed_blocks(self.model.starts[k], self.model.experts[k].depth)
 
-    def data(self, image=0, expert: str|None = None, query: int|None = None, layer: int|None = None) -> Attention:
+    def data(self, image=0, expert: str|None = None, query: int|None = None,
+             layer: int|None = None) -> Attention:
         "`query` or `layer` None: mean of all. Raises `InputError` for a query or layer that is not there."
         from medbridge.reading.explain import draw_back
         expert = self.names[0] if expert is None else expert
@@ -168,9 +179,11 @@ class AttentionExplorer(Explorer):
         check_query(query, maps.shape[2])
         shown = chosen_map(maps, None if layer is None else layers.index(layer), query)
         pixels, masks = self.gallery.pixels(image), self._findings(image)
-        heat = draw_back([self.model.experts[k]], [shown], boxes, *pixels.shape[-2:])
+        heat = draw_back([self.model.experts[k]], [shown], boxes,
+                         *pixels.shape[-2:])
         table, name = inside_table(heat, masks), self.gallery.names[image]
-        return Attention(name, pixels, heat, masks, table, number_or_mean(query), number_or_mean(layer), expert)
+        return Attention(
+            name, pixels, heat, masks, table, number_or_mean(query), number_or_mean(layer), expert)
 
     def html(self, data: Attention) -> str:
         where = f"query {data.query} of {data.expert} in block {data.layer}"
@@ -184,16 +197,20 @@ class AttentionExplorer(Explorer):
         return side_by_side(left, right, table)
 
     def controls(self, w) -> dict[str, Any]:
-        last, layers = self.model.config.n_queries - 1, self.layers(self.names[0])
-        return dict(image=image_choice(w, self.gallery), expert=expert_choice(w, self.names),
+        last = self.model.config.n_queries - 1
+        layers = self.layers(self.names[0])
+        return dict(image=image_choice(w, self.gallery),
+                    expert=expert_choice(w, self.names),
                     query=w.IntSlider(value=-1, min=-1, max=last, description="Query (-1: mean)"),
                     layer=w.Dropdown(options=layer_choices(layers), description="Layer"))
 
     def linked(self, controls: dict) -> None:
-        def change(event): controls["layer"].options = layer_choices(self.layers(event["new"]))
+        def change(event):
+            controls["layer"].options = layer_choices(self.layers(event["new"]))
         controls["expert"].observe(change, "value")
 
     def gather(self, values: dict[str, Any]) -> dict[str, Any]:
         # between two events the old layer may still stand there
         layer = values["layer"] if values["layer"] in self.layers(values["expert"]) else None
-        return dict(values, query=None if values["query"] < 0 else values["query"], layer=layer)
+        return dict(values,
+                    query=None if values["query"] < 0 else values["query"], layer=layer)

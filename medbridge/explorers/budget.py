@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from ..basics import InputError
-from .frame import Explorer, check_name, html_table
+from .frame import Explorer, check_name
+from ..markup import html_table
 
 # %% ../../nbs/core/explorers/budget.ipynb #5664a700
 @dataclass
@@ -27,7 +28,9 @@ class Cost:
 def tower_table(towers) -> pd.DataFrame: # experts, or a table with a row for each tower: E, L, D and T
     "The towers' sizes, a row for each. Raises `InputError` when there is none, or a column is lacking."
     if not isinstance(towers, pd.DataFrame):
-        sizes = {e.name: dict(E=e.embed_dim, L=e.n_tokens, D=e.width, T=e.depth) for e in towers}
+        sizes = {e.name: dict(
+                     E=e.embed_dim, L=e.n_tokens, D=e.width, T=e.depth)
+                 for e in towers}
         towers = pd.DataFrame(sizes).T
     if towers.empty: raise InputError("No towers given.", remedy="name at least one.")
     lacking = [c for c in "ELDT" if c not in towers]
@@ -37,7 +40,8 @@ def tower_table(towers) -> pd.DataFrame: # experts, or a table with a row for ea
 # %% ../../nbs/core/explorers/budget.ipynb #7e858a02
 def kept_states(policy: str, late: int) -> int: # blocks that queries pass
     "States that the feature cache keeps of each view."
-    return {"frozen-stream": late, "prefix": min(1, late), "pooled": 0, "none": 0}[policy]
+    return {"frozen-stream": late, "prefix": min(1, late), "pooled": 0,
+            "none": 0}[policy]
 
 
 def blocks_again(policy: str, late: int, depth: int) -> int: # depth: blocks of the tower
@@ -50,7 +54,8 @@ def tower_gib(tower, images: int, views: int, policy: str, late: int) -> float: 
     from medbridge.mixture.cache import kept_bytes
     if policy == "none": return 0.0
     states = kept_states(policy, late)
-    return kept_bytes(views, tower["E"], tower["L"], tower["D"], states)*images/2**30
+    return kept_bytes(views, tower["E"], tower["L"],
+                      tower["D"], states)*images/2**30
 
 # %% ../../nbs/core/explorers/budget.ipynb #589238d4
 def block_multiplications(tower) -> float: # L, D
@@ -82,14 +87,16 @@ def cost_table(towers: pd.DataFrame,                 # as of `tower_table`
         gib = tower_gib(tower, images, views, policy, late)
         rows.append((name, gib, tower_hours(tower, images, views, epochs, policy, late, flops)))
     table = pd.DataFrame(rows, columns=["tower", "gib", "hours"])
-    table.loc[len(table)] = ["all", table.gib.sum(), table.hours.sum()]
+    table.loc[len(table)] = ["all", table.gib.sum(),
+                             table.hours.sum()]
     return table
 
 # %% ../../nbs/core/explorers/budget.ipynb #adae4ce0
 def check_positive(numbers: dict[str, float]) -> None:
     "Raise `InputError` for the first number that is not positive."
     for name, value in numbers.items():
-        if value <= 0: raise InputError(f"{name}={value} is not positive.", remedy="give a number above zero.")
+        if value <= 0:
+            raise InputError(f"{name}={value} is not positive.", remedy="give a number above zero.")
 
 
 def check_policy(policy) -> None:
@@ -105,18 +112,23 @@ def cost_row(row) -> list: # of the table of `Cost`
 # %% ../../nbs/core/explorers/budget.ipynb #45f064a8
 def batch_controls(w, images: int, views: int, epochs: int) -> dict[str, Any]: # w: the ipywidgets module
     "Sliders for the size of a batch; they reach as far as their start, at least."
-    many = w.IntSlider(value=images, min=1000, max=max(500_000, images), step=1000, description="Images")
-    return dict(images=many, views=w.IntSlider(value=views, min=1, max=max(17, views), description="Views N"),
-                epochs=w.IntSlider(value=epochs, min=1, max=max(100, epochs), description="Epochs"))
+    many = w.IntSlider(value=images, min=1000, max=max(500_000, images),
+                       step=1000, description="Images")
+    return dict(images=many,
+                views=w.IntSlider(
+                    value=views, min=1, max=max(17, views), description="Views N"),
+                epochs=w.IntSlider(
+                    value=epochs, min=1, max=max(100, epochs), description="Epochs"))
 
-
+# %% ../../nbs/core/explorers/budget.ipynb #0217549b
 def machine_controls(w) -> dict[str, Any]:
     "Controls for the cache's policy and for what the machine can do."
     from medbridge.mixture.cache import POLICIES
     speed = dict(description="TFLOP/s sustained", readout_format=".0f")
-    return dict(policy=w.Dropdown(options=list(POLICIES), value="frozen-stream", description="Policy"),
-                tflops=w.FloatLogSlider(value=40, min=0, max=3, step=0.1, **speed),
-                gpus=w.IntSlider(value=1, min=1, max=16, description="GPUs"))
+    return dict(
+        policy=w.Dropdown(options=list(POLICIES), value="frozen-stream", description="Policy"),
+        tflops=w.FloatLogSlider(value=40, min=0, max=3, step=0.1, **speed),
+        gpus=w.IntSlider(value=1, min=1, max=16, description="GPUs"))
 
 # %% ../../nbs/core/explorers/budget.ipynb #c8bc56f4
 POOLED = "<p><small>Features alone are enough for probes, not for queries.</small></p>"
@@ -130,7 +142,8 @@ class BudgetExplorer(Explorer):
                  images=10_000, views=5, epochs=30,     # where the sliders start
                  blocks=2):                             # T2: blocks that queries pass
         self.towers = tower_table(towers)
-        self.start, self.blocks = dict(images=images, views=views, epochs=epochs), blocks
+        self.start = dict(images=images, views=views, epochs=epochs)
+        self.blocks = blocks
 
     def data(self, images: int|None = None, views: int|None = None, epochs: int|None = None, # None: where they start
              policy="frozen-stream",
@@ -142,7 +155,8 @@ class BudgetExplorer(Explorer):
         check_policy(policy)
         check_positive(given | dict(tflops=tflops, gpus=gpus))
         flops = tflops*1e12*gpus
-        return Cost(policy, cost_table(self.towers, **given, policy=policy, blocks=self.blocks, flops=flops))
+        return Cost(policy,
+                    cost_table(self.towers, **given, policy=policy, blocks=self.blocks, flops=flops))
 
     def html(self, data: Cost) -> str:
         rows = [cost_row(row) for row in data.table.itertuples()]

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['listed', 'image_name', 'simulated_masks', 'Gallery', 'as_gallery', 'experts_of', 'check_name', 'frozen_features',
-           'Markup', 'as_html', 'html_row', 'html_table', 'scroll', 'section', 'drawn', 'ipywidgets_module',
-           'image_choice', 'expert_choice', 'same_width', 'values_of', 'laid_out', 'Explorer']
+           'scroll', 'section', 'drawn', 'ipywidgets_module', 'image_choice', 'expert_choice', 'same_width',
+           'values_of', 'laid_out', 'Explorer']
 
 # %% ../../nbs/core/explorers/frame.ipynb #efcc118c
 from collections import OrderedDict
@@ -43,7 +43,8 @@ def simulated_masks(manifest: Manifest|None,         # of the image; None: not k
     if manifest is None or "seed" not in manifest.facts: return {}
     if not manifest.name.startswith("phantom-"): return {}
     from medbridge import phantom
-    return phantom.masks(manifest.name, manifest.facts["seed"], int(Path(path).stem), size)
+    return phantom.masks(manifest.name, manifest.facts["seed"],
+                         int(Path(path).stem), size)
 
 # %% ../../nbs/core/explorers/frame.ipynb #669d6a4f
 class Gallery:
@@ -73,21 +74,24 @@ class Gallery:
         if i not in self._pixels:
             from medbridge.data.radiograph import as_pixels
             self._pixels[i] = as_pixels(self._images[i])
-            if len(self._pixels) > self._keep: self._pixels.popitem(last=False)
+            if len(self._pixels) > self._keep:
+                self._pixels.popitem(last=False)
         return self._pixels[i]
 
     def targets(self, i: int) -> dict[str, float]:
         "Known labels of the image: 1, 0, -1, NaN; empty when nothing is known."
         if self.manifest is None: return {}
         table = self.manifest.table
-        return {label: float(table[label].iloc[self._number(i)]) for label in self.manifest.labels}
+        return {label: float(table[label].iloc[self._number(i)])
+                for label in self.manifest.labels}
 
     def masks(self, i: int) -> dict[str, np.ndarray]:
         "Masks of the findings, as far as known."
         i = self._number(i)
         if callable(self._masks): return self._masks(i)
         if self._masks is not None: return self._masks.get(i, {})
-        return simulated_masks(self.manifest, self._images[i], self.pixels(i).shape[-1])
+        return simulated_masks(self.manifest, self._images[i],
+                               self.pixels(i).shape[-1])
 
 # %% ../../nbs/core/explorers/frame.ipynb #737d167e
 def as_gallery(images) -> Gallery: # Manifest, paths or arrays, or a Gallery
@@ -119,33 +123,9 @@ def frozen_features(model,              # MedBridge
         from medbridge.mixture import cache
         pixels = gallery.pixels(i)
         boxes = cache.boxes_of(pixels, model.views, i, model.experts)
-        kept[i] = cache.compute(model.experts, model.starts, [pixels], [boxes])
+        kept[i] = cache.compute(model.experts, model.starts, [pixels],
+                                [boxes])
     return kept[i]
-
-# %% ../../nbs/core/explorers/frame.ipynb #e84c05d8
-class Markup(str):
-    "HTML that is ready to stand in a page."
-
-
-def as_html(value) -> str:
-    "A value as it stands in a page: markup as it is, anything else as text."
-    return value if isinstance(value, Markup) else escape(str(value))
-
-# %% ../../nbs/core/explorers/frame.ipynb #39af767c
-def html_row(values) -> str:
-    "A row of a table: the first column is text and stands left, the others stand right."
-    sides = ["left"] + ["right"]*(len(values) - 1)
-    cells = zip(sides, map(as_html, values), strict=True)
-    filled = "".join(f"<td style='text-align:{side};padding:1px 8px'>{cell}</td>" for side, cell in cells)
-    return f"<tr>{filled}</tr>"
-
-
-def html_table(head: list[str],  # titles of the columns
-               rows: list[list], # cells: `Markup`, or anything else, which is shown as text
-              ) -> str:
-    "A table. Nothing in it is read as markup unless it says that it is."
-    titles = "".join(f"<th style='padding:1px 8px'>{as_html(h)}</th>" for h in head)
-    return f"<table><tr>{titles}</tr>{''.join(map(html_row, rows))}</table>"
 
 # %% ../../nbs/core/explorers/frame.ipynb #60fddf45
 def scroll(html: str) -> str:
@@ -175,7 +155,8 @@ def ipywidgets_module():
 # %% ../../nbs/core/explorers/frame.ipynb #a94fe997
 def image_choice(w, gallery: Gallery): # w: the ipywidgets module
     "A list of the gallery's images; its value is the number."
-    return w.Dropdown(options=[(name, i) for i, name in enumerate(gallery.names)], description="Image")
+    return w.Dropdown(
+        options=[(name, i) for i, name in enumerate(gallery.names)], description="Image")
 
 
 def expert_choice(w, names: list[str]):
@@ -194,11 +175,12 @@ def values_of(controls: dict[str, Any]) -> dict[str, Any]:
     "Where each control stands."
     return {name: control.value for name, control in controls.items()}
 
-
+# %% ../../nbs/core/explorers/frame.ipynb #c2185162
 def laid_out(w, title: str, controls: dict[str, Any], drawing):
     "A box: the title, the controls in rows that wrap, the drawing."
     head = w.HTML(f"<b>{escape(title)}</b>")
-    row = w.HBox(list(controls.values()), layout=w.Layout(flex_flow="row wrap"))
+    row = w.HBox(list(controls.values()),
+                 layout=w.Layout(flex_flow="row wrap"))
     box = w.VBox([head, row, drawing])
     box.explorer_controls, box.explorer_drawing = controls, drawing
     return box
@@ -213,7 +195,8 @@ class Explorer:
 
     def static(self, **settings) -> str:
         "The drawing for some settings, as HTML that needs neither kernel nor scripts."
-        return section(self.title, drawn(lambda: self.html(self.data(**settings))))
+        return section(self.title,
+                       drawn(lambda: self.html(self.data(**settings))))
 
     def gather(self, values: dict[str, Any]) -> dict[str, Any]:
         "Settings from the controls' values."
@@ -240,6 +223,7 @@ class Explorer:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         "Live where widgets are understood, the static drawing everywhere else and wherever `MEDBRIDGE_STATIC` is set."
-        try: live = {} if os.environ.get("MEDBRIDGE_STATIC") else self.widget()._repr_mimebundle_()
+        try:
+            live = {} if os.environ.get("MEDBRIDGE_STATIC") else self.widget()._repr_mimebundle_()
         except InputError: live = {}
         return {**live, "text/html": self.static(), "text/plain": f"{type(self).__name__}: {self.title}"}

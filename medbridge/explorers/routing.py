@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from ..basics import InputError
-from .frame import (Explorer, Markup, as_gallery, check_name, frozen_features, html_table,
-                                       image_choice, scroll)
+from .frame import (Explorer, as_gallery, check_name, frozen_features, image_choice,
+                                       scroll)
+from ..markup import Markup, html_table
 from ..reading.picture import bar, img, side_by_side
 
 # %% ../../nbs/core/explorers/routing.ipynb #eceb1b62
@@ -81,10 +82,13 @@ def routing_table(gates, scores,             # (Y, K); (Y, K), logits of each ex
     from medbridge.mixture.routing import fuse
     logits = fuse(gates, scores).double().numpy()[None]
     p, low, high = calibrated(calibration, logits)
-    out = dict(label=labels, probability=p[0], low=low[0], high=high[0], logit=logits[0])
+    out = dict(label=labels, probability=p[0], low=low[0],
+               high=high[0], logit=logits[0])
     out["truth"] = [truth_in_words(truth.get(label)) for label in labels]
-    for name, gate in zip(experts, gates.double().T): out[f"gate: {name}"] = gate.numpy()
-    for name, score in zip(experts, scores.double().T): out[f"score: {name}"] = score.numpy()
+    for name, gate in zip(experts, gates.double().T):
+        out[f"gate: {name}"] = gate.numpy()
+    for name, score in zip(experts, scores.double().T):
+        out[f"score: {name}"] = score.numpy()
     return pd.DataFrame(out)
 
 # %% ../../nbs/core/explorers/routing.ipynb #87bdb03c
@@ -107,10 +111,12 @@ def is_edited(drop, temperature: float, weights: dict[str, float]) -> bool:
 # %% ../../nbs/core/explorers/routing.ipynb #08aea12e
 def routing_row(row: dict[str, Any], experts: list[str]) -> list: # a row of the table of `Routing`
     "What stands in the drawing's table for one label."
-    p, interval = row["probability"], (row["low"], row["high"])
+    p = row["probability"]
+    interval = (row["low"], row["high"])
     if np.isnan(row["low"]): interval = ()
     gates = [row[f"gate: {name}"] for name in experts]
-    cells = [row["label"], Markup(bar(p, *interval)), f"{p:.3f}", row["truth"]]
+    cells = [row["label"], Markup(bar(p, *interval)),
+             f"{p:.3f}", row["truth"]]
     return cells + [Markup(f"{bar(g, width=48)} {g:.2f}") for g in gates]
 
 # %% ../../nbs/core/explorers/routing.ipynb #55e29428
@@ -119,7 +125,8 @@ def expert_controls(w, names: list[str]) -> dict[str, Any]: # w: the ipywidgets 
     on, gates = {}, {}
     for k, name in enumerate(names):
         on[f"on{k}"] = w.Checkbox(value=True, description=f"use {name}")
-        gates[f"gate{k}"] = w.FloatSlider(value=1, min=0, max=4, step=0.1, description=f"gate x {name}")
+        gates[f"gate{k}"] = w.FloatSlider(value=1, min=0,
+                                          max=4, step=0.1, description=f"gate x {name}")
     return on | gates
 
 
@@ -152,7 +159,8 @@ class RoutingExplorer(Explorer):
         "Scores (Y, K) of every expert, and query features per expert (1, D)."
         import torch
         if i not in self._scored:
-            features, boxes = frozen_features(self.model, self.gallery, self.store, self._kept, i)
+            features, boxes = frozen_features(
+                self.model, self.gallery, self.store, self._kept, i)
             with torch.no_grad(): out = self.model.bridge.eval()(features, boxes)
             self._scored[i] = out.scores[0].float(), out.queries
         return self._scored[i]
@@ -171,15 +179,19 @@ class RoutingExplorer(Explorer):
         check_temperature(temperature)
         check_left(drop, self.names)
         scores, queries = self._scores(image)
-        left = [None if n in drop else q for n, q in zip(self.names, queries)]
+        left = [None if n in drop else q
+                for n, q in zip(self.names, queries)]
         gates = gates_of(self.model.bridge.router, left, temperature)
-        gates = reweighted(gates, [float(weights.get(n, 1.0)) for n in self.names])
+        gates = reweighted(gates,
+                           [float(weights.get(n, 1.0)) for n in self.names])
         truth = self.gallery.targets(image)
-        table = routing_table(gates, scores, self.model.calibration, self.model.labels, self.names, truth)
+        table = routing_table(
+            gates, scores, self.model.calibration, self.model.labels, self.names, truth)
         rows = [self.model.labels.index(label) for label in labels]
         table = table.iloc[rows].reset_index(drop=True)
         edited = is_edited(drop, temperature, weights)
-        return Routing(self.gallery.names[image], table, self.gallery.pixels(image), edited)
+        return Routing(
+            self.gallery.names[image], table, self.gallery.pixels(image), edited)
 
     def html(self, data: Routing) -> str:
         rows = [routing_row(r, self.names) for r in data.table.to_dict("records")]
@@ -189,8 +201,10 @@ class RoutingExplorer(Explorer):
         return side_by_side(img(data.pixels, f"radiograph {data.image}", 256), below)
 
     def controls(self, w) -> dict[str, Any]:
-        labels = w.SelectMultiple(options=self.model.labels, value=self.shown, rows=6, description="Labels")
-        temperature = w.FloatLogSlider(value=1, min=-1, max=1, step=0.05, description="Temperature")
+        labels = w.SelectMultiple(
+            options=self.model.labels, value=self.shown, rows=6, description="Labels")
+        temperature = w.FloatLogSlider(value=1, min=-1, max=1, step=0.05,
+                                       description="Temperature")
         temperature.readout_format = ".2f"
         first = dict(image=image_choice(w, self.gallery), labels=labels, temperature=temperature)
         return first | expert_controls(w, self.names)

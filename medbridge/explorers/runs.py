@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from ..basics import InputError
-from .frame import Explorer, as_html, html_table, scroll
+from .frame import Explorer, scroll
+from ..markup import as_html, html_table
 
 # %% ../../nbs/core/explorers/runs.ipynb #9b6438a0
 @dataclass
@@ -31,8 +32,10 @@ class Comparison:
 def artefact_folders(root: Path) -> list[Path]:
     "Every artefact below a folder, finished or not."
     from medbridge.reproduction.artefacts import FILES
-    found = [path.parent.relative_to(root) for path in sorted(root.rglob(FILES["params"]))]
-    hidden = [folder for folder in found if any(part.startswith(".") for part in folder.parts)]
+    found = [path.parent.relative_to(root)
+             for path in sorted(root.rglob(FILES["params"]))]
+    hidden = [folder for folder in found
+              if any(part.startswith(".") for part in folder.parts)]
     return [root/folder for folder in found if folder not in hidden]
 
 # %% ../../nbs/core/explorers/runs.ipynb #b83bc76c
@@ -45,19 +48,20 @@ def read_json(path: Path) -> dict:
 RUNS = ["run", "experiment", "state", "stand_in", "commit", "seconds", "parameters"]
 PLACES = ("out", "runs", "figures") # parameters that say where files lie: they tell machines apart, not runs
 
-
 def in_words(parameters: dict[str, Any]) -> str:
     "Parameters in one line, in the order of their names."
-    return ", ".join(f"{k}={v}" for k, v in sorted(parameters.items()) if k not in PLACES)
+    return ", ".join(f"{k}={v}"
+                     for k, v in sorted(parameters.items()) if k not in PLACES)
 
-
+# %% ../../nbs/core/explorers/runs.ipynb #11750b5d
 def run_facts(folder: Path, root: Path) -> dict[str, Any]: # of the artefact; of the batch
     "One line of the dashboard."
     from medbridge.reproduction.artefacts import FILES, problem
     parameters = read_json(folder/FILES["params"])
     facts = read_json(folder/FILES["provenance"])
     experiment = parameters.pop("experiment", folder.name)
-    out = dict(run=folder.relative_to(root).as_posix(), experiment=experiment, state=problem(folder) or "finished")
+    out = dict(run=folder.relative_to(root).as_posix(), experiment=experiment,
+               state=problem(folder) or "finished")
     out["stand_in"] = bool(facts.get("stand_in", True))
     out["commit"] = facts.get("commit", "")
     out["seconds"] = facts.get("seconds", np.nan)
@@ -66,16 +70,19 @@ def run_facts(folder: Path, root: Path) -> dict[str, Any]: # of the artefact; of
 # %% ../../nbs/core/explorers/runs.ipynb #72dd3d76
 def all_words(runs: pd.DataFrame, words: str) -> pd.DataFrame:
     "The runs whose line holds every word, in any column, small or large letters."
-    lines = [" ".join(map(str, run)) for run in runs.itertuples(index=False)]
+    lines = [" ".join(map(str, run))
+             for run in runs.itertuples(index=False)]
     asked = words.lower().split()
-    found = [all(word in line.lower() for word in asked) for line in lines]
+    found = [all(word in line.lower() for word in asked)
+             for line in lines]
     return runs[found].reset_index(drop=True)
 
 # %% ../../nbs/core/explorers/runs.ipynb #d60f62b6
 def in_both(one: pd.DataFrame, two: pd.DataFrame) -> pd.DataFrame: # tables of measures
     "Measures that both runs have, with the columns of each. Raises `InputError` where they have none in common."
     keys = ["method", "label", "metric"]
-    lacking = [k for k in (*keys, "value") if k not in one or k not in two]
+    lacking = [k for k in (*keys, "value")
+               if k not in one or k not in two]
     if lacking:
         remedy = "compare two runs that evaluate models."
         raise InputError(f"The runs' tables lack the column '{lacking[0]}'.", remedy=remedy)
@@ -90,7 +97,8 @@ def in_both(one: pd.DataFrame, two: pd.DataFrame) -> pd.DataFrame: # tables of m
 def side_by_side_measures(one: pd.DataFrame, two: pd.DataFrame) -> pd.DataFrame: # tables of measures
     "Values of both, their difference and, where both have intervals, whether these overlap."
     both = in_both(one, two)
-    out = pd.DataFrame(dict(a=both.value_a, b=both.value_b, difference=both.value_b - both.value_a))
+    out = pd.DataFrame(
+        dict(a=both.value_a, b=both.value_b, difference=both.value_b - both.value_a))
     if {"low_a", "low_b", "high_a", "high_b"} <= set(both):
         out["overlap"] = (both.low_a <= both.high_b) & (both.low_b <= both.high_a)
     return out.reset_index()
@@ -122,7 +130,8 @@ class Dashboard(Explorer):
 
     def runs(self) -> pd.DataFrame:
         "Every artefact below the folder, finished or not."
-        return pd.DataFrame([run_facts(folder, self.root) for folder in artefact_folders(self.root)], columns=RUNS)
+        return pd.DataFrame(
+            [run_facts(folder, self.root) for folder in artefact_folders(self.root)], columns=RUNS)
 
     def _metrics(self, run: str) -> Path:
         from medbridge.reproduction.artefacts import FILES
@@ -157,7 +166,8 @@ class Dashboard(Explorer):
         return out + names + scroll(html_table(["measure", "a", "b", "b - a", "intervals"], rows))
 
     def controls(self, w) -> dict[str, Any]:
-        comparable = [run for run in self.runs().run if self._metrics(run).is_file()]
+        comparable = [run for run in self.runs().run
+                      if self._metrics(run).is_file()]
         options = [("none", None), *zip(comparable, comparable)]
         return dict(filter=w.Text(description="Filter", placeholder="words, all must occur"),
                     a=w.Dropdown(options=options, description="Compare a"),

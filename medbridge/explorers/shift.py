@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ..basics import InputError
-from .frame import Explorer, experts_of, html_table
+from .frame import Explorer, experts_of
+from ..markup import html_table
 from ..reading.picture import img, side_by_side
 
 # %% ../../nbs/core/explorers/shift.ipynb #ae60acf2
@@ -36,7 +37,8 @@ MACHINE = dict(kv="tube voltage, kV", scatter="scatter / primary", photons="phot
 def between(a, b, amount: float): # two sites; 0: the first, 1: the second
     "A machine part of the way from one site's to another's."
     mixed = {}
-    for k in MACHINE: mixed[k] = (1 - amount)*getattr(a, k) + amount*getattr(b, k)
+    for k in MACHINE:
+        mixed[k] = (1 - amount)*getattr(a, k) + amount*getattr(b, k)
     mixed["photons"] = a.photons**(1 - amount)*b.photons**amount
     return replace(a, **mixed)
 
@@ -82,7 +84,8 @@ def distances(features: np.ndarray, # (patients, E) at the first machine, each o
     others = np.arange(len(features)) != patient
     moved = max(float(1 - features[patient] @ after), 0.0)
     patients = float((1 - features[others] @ features[patient]).mean())
-    return dict(moved=moved, patients=patients, ratio=moved/patients if patients > 0 else np.nan)
+    return dict(moved=moved, patients=patients,
+                ratio=moved/patients if patients > 0 else np.nan)
 
 # %% ../../nbs/core/explorers/shift.ipynb #747f4b7e
 def short(value: float) -> str:
@@ -97,7 +100,8 @@ def expert_row(row) -> list: # of the table of experts
 
 def machine_row(setting) -> list: # a row of the table of settings
     "What stands in the drawing's table for one setting."
-    return [setting.setting, short(setting.first), short(setting.shown), short(setting.second)]
+    return [setting.setting, short(setting.first), short(setting.shown),
+            short(setting.second)]
 
 # %% ../../nbs/core/explorers/shift.ipynb #858d8913
 def check_way(amount: float) -> None: # of the way from the first machine to the second
@@ -125,15 +129,18 @@ class ShiftExplorer(Explorer):
         self._kept: dict = {}
 
     def _image(self, patient: int, machine) -> np.ndarray:
-        if patient not in self._bodies: self._bodies[patient] = body_of(patient, self.size)
+        if patient not in self._bodies:
+            self._bodies[patient] = body_of(patient, self.size)
         return exposed(self._bodies[patient], machine, patient, self.size)
 
     def _home(self, site: str):
         "Every patient at a site's machine, and each expert's features (patients, E)."
         from medbridge.phantom.sites import SITES
         if site not in self._kept:
-            images = [self._image(i, SITES[site]) for i in range(self.patients)]
-            features = [np.stack([direction(e, x) for x in images]) for e in self.experts]
+            images = [self._image(i, SITES[site])
+                      for i in range(self.patients)]
+            features = [np.stack([direction(e, x) for x in images])
+                        for e in self.experts]
             self._kept[site] = images, features
         return self._kept[site]
 
@@ -152,7 +159,8 @@ class ShiftExplorer(Explorer):
             rows.append(dict(expert=expert.name, **found))
         grey = float(np.abs(after - before).mean())
         name = f"patient {patient}, {first} to {second}"
-        return Shifted(name, before, after, pd.DataFrame(rows), grey, machine_table(a, machine, b))
+        return Shifted(name, before, after, pd.DataFrame(rows), grey,
+                       machine_table(a, machine, b))
 
     def html(self, data: Shifted) -> str:
         experts = [expert_row(r) for r in data.table.itertuples()]
@@ -167,7 +175,8 @@ class ShiftExplorer(Explorer):
     def controls(self, w) -> dict[str, Any]:
         from medbridge.phantom.sites import SITES
         sites, last = list(SITES), self.patients - 1
-        return dict(patient=w.IntSlider(value=0, min=0, max=last, description="Patient"),
-                    first=w.Dropdown(options=sites, value="phantom-nih", description="First machine"),
-                    second=w.Dropdown(options=sites, value="phantom-covidx", description="Second machine"),
-                    amount=w.FloatSlider(value=0.5, min=0, max=1, step=0.05, description="Shift"))
+        return dict(
+            patient=w.IntSlider(value=0, min=0, max=last, description="Patient"),
+            first=w.Dropdown(options=sites, value="phantom-nih", description="First machine"),
+            second=w.Dropdown(options=sites, value="phantom-covidx", description="Second machine"),
+            amount=w.FloatSlider(value=0.5, min=0, max=1, step=0.05, description="Shift"))

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ..basics import InputError
-from .frame import Explorer, Markup, html_table, scroll
+from .frame import Explorer, scroll
+from ..markup import Markup, html_table
 from ..reading.picture import bar
 
 # %% ../../nbs/core/explorers/thresholds.ipynb #0daa51ab
@@ -31,7 +32,8 @@ class Decisions:
 def share(name: str, hits: np.ndarray, among: np.ndarray) -> dict[str, float]: # (n,) bool; (n,) bool
     "The share of hits with its 95 % interval, as three columns; NaN among nothing."
     from medbridge.evaluation.statistics import wilson
-    k, n = int(hits.sum()), int(among.sum())
+    k = int(hits.sum())
+    n = int(among.sum())
     part = k/n if n else np.nan
     low, high = wilson(k, n)
     return {name: part, f"{name}_low": low, f"{name}_high": high}
@@ -41,7 +43,8 @@ def decided(y: np.ndarray,    # (n,) bool: present
             up: np.ndarray,   # (n,) bool: flagged
            ) -> dict[str, float]:
     "Counts and shares of one label."
-    found: dict[str, Any] = dict(n=len(y), n_pos=int(y.sum()), flagged=int(up.sum()))
+    found: dict[str, Any] = dict(n=len(y),
+                                 n_pos=int(y.sum()), flagged=int(up.sum()))
     found |= share("sensitivity", up & y, y)
     found |= share("specificity", ~up & ~y, ~y)
     return found | share("precision", up & y, up)
@@ -56,14 +59,17 @@ def decision_table(targets: np.ndarray,       # (n, Y) 1, 0, -1, NaN
     rows = []
     for label, y, p in zip(labels, targets.T, probabilities.T):
         seen = np.isin(y, (0, 1))
-        present, up = y[seen] == 1, p[seen] >= threshold
+        present = y[seen] == 1
+        up = p[seen] >= threshold
         rows.append(dict(label=label, **decided(present, up)))
     return pd.DataFrame(rows)
 
 # %% ../../nbs/core/explorers/thresholds.ipynb #ef653833
 def share_cell(row: dict[str, Any], measure: str) -> str: # a row of the table of decisions
     "A share as a bar with its interval, and in numbers."
-    value, low, high = row[measure], row[f"{measure}_low"], row[f"{measure}_high"]
+    value = row[measure]
+    low = row[f"{measure}_low"]
+    high = row[f"{measure}_high"]
     if np.isnan(value): return "-"
     picture = bar(value, low, high, 72)
     return Markup(f"{picture} {value:.2f} [{low:.2f}, {high:.2f}]")
@@ -93,7 +99,8 @@ class ThresholdExplorer(Explorer):
     def __init__(self, targets, probabilities, # (n, Y) 1, 0, NaN (not observed); (n, Y) in [0, 1]
                  labels: list[str], start=0.5):  # start: where the slider stands at first
         self.start, self.labels = start, list(labels)
-        self.targets, self.probabilities = np.asarray(targets, float), np.asarray(probabilities, float)
+        self.targets = np.asarray(targets, float)
+        self.probabilities = np.asarray(probabilities, float)
         check_together(self.targets, self.probabilities, self.labels)
 
     def data(self, threshold: float|None = None) -> Decisions:
@@ -110,4 +117,5 @@ class ThresholdExplorer(Explorer):
         return f"<p>flagged: probability at or above {data.threshold:.2f}</p>" + scroll(table)
 
     def controls(self, w) -> dict[str, Any]:
-        return dict(threshold=w.FloatSlider(value=self.start, min=0, max=1, step=0.01, description="Threshold"))
+        return dict(threshold=w.FloatSlider(
+            value=self.start, min=0, max=1, step=0.01, description="Threshold"))

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .frame import (Explorer, as_gallery, check_name, expert_choice, experts_of, html_table,
+from .frame import (Explorer, as_gallery, check_name, expert_choice, experts_of,
                                        image_choice, scroll)
+from ..markup import html_table
 from ..reading.picture import boxed, img, side_by_side
 
 # %% ../../nbs/core/explorers/views.ipynb #808f6553
@@ -46,8 +47,10 @@ def as_seen(expert, whole,       # Expert; uint8 tensor (C, H, W)
     "An expert's input of each view before it is normalised; grey is repeated in three channels."
     from medbridge.experts.core import crop_resize
     places = [None, *boxes[1:].astype(float).tolist()]
-    crops = np.stack([crop_resize(whole, expert.view, place).numpy() for place in places])
-    if crops.shape[1] == 1: crops = np.repeat(crops, 3, 1)
+    crops = np.stack(
+        [crop_resize(whole, expert.view, place).numpy() for place in places])
+    if crops.shape[1] == 1:
+        crops = np.repeat(crops, 3, 1)
     return crops/np.float32(255)
 
 # %% ../../nbs/core/explorers/views.ipynb #35e44630
@@ -61,7 +64,8 @@ def strip(name: str, views: np.ndarray) -> str: # of an expert; (N, 3, h, w)
     "What one expert sees, view beside view."
     height, width = views.shape[-2:]
     pictures = ""
-    for k, view in enumerate(views, 1): pictures += img(view, f"view {k} as {name} sees it", 96, "margin:1px")
+    for k, view in enumerate(views, 1):
+        pictures += img(view, f"view {k} as {name} sees it", 96, "margin:1px")
     return f"<div><b>{escape(name)}</b> sees {width} x {height} pixels of each view<br>{pictures}</div>"
 
 # %% ../../nbs/core/explorers/views.ipynb #bf476f53
@@ -75,18 +79,21 @@ class ViewExplorer(Explorer):
         self.gallery = as_gallery(images)
         self._energy: dict = {}
 
-    def data(self, image=0, n=5, overlap=0.25, sampler="grid", seed=0, expert: str|None = None) -> ViewSet:
+    def data(self, image=0, n=5, overlap=0.25, sampler="grid", seed=0,
+             expert: str|None = None) -> ViewSet:
         "Boxes and inputs; `expert` None: of all. Raises `InputError` for settings that `Views` refuses."
         from medbridge.experts.core import to_uint8
         from medbridge.mixture.views import Views, token_energy, view_boxes
-        if expert is not None: check_name(expert, [e.name for e in self.experts], "expert")
+        if expert is not None:
+            check_name(expert, [e.name for e in self.experts], "expert")
         pixels = self.gallery.pixels(image)
         views = Views(n=n, sampler=sampler, overlap=overlap, seed=seed)
         if sampler == "saliency" and image not in self._energy:
             self._energy[image] = token_energy(self.experts[0], pixels)
         height, width = pixels.shape[-2:]
         boxes = view_boxes(height, width, views, image, self._energy.get(image))
-        whole, asked = to_uint8(pixels), [e for e in self.experts if expert in (None, e.name)]
+        whole = to_uint8(pixels)
+        asked = [e for e in self.experts if expert in (None, e.name)]
         seen = {e.name: as_seen(e, whole, boxes) for e in asked}
         return ViewSet(self.gallery.names[image], pixels, box_table(boxes), seen)
 
@@ -95,7 +102,8 @@ class ViewExplorer(Explorer):
         alt = f"radiograph {data.image} with {len(rows)} views"
         picture = boxed(data.pixels, data.boxes[CORNERS].to_numpy(), alt, 320)
         table = html_table(["view", *CORNERS, "magnified"], rows)
-        strips = "".join(strip(name, views) for name, views in data.seen.items())
+        strips = "".join(strip(name, views)
+                         for name, views in data.seen.items())
         return side_by_side(picture, scroll(table)) + scroll(strips)
 
     def controls(self, w) -> dict[str, Any]:

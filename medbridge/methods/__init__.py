@@ -8,7 +8,6 @@ __all__ = []
 # %% ../../nbs/core/methods/package.ipynb #6cc7a7c3
 "MedBridge, baselines and controls behind the one method contract."
 from importlib import import_module as _import_module
-
 _public = {
     "Task": "contract",
     "Budget": "contract",
@@ -28,10 +27,10 @@ _public = {
     "shuffled": "probes",
 }
 
-
 def __getattr__(name):
-    if name in _public: return getattr(_import_module(f"medbridge.methods.{_public[name]}"), name)
+    if name in _public:
+        return getattr(_import_module(f"medbridge.methods.{_public[name]}"), name)
     raise AttributeError(f"module 'medbridge.methods' has no attribute '{name}'")
 
-
+# %% ../../nbs/core/methods/package.ipynb #ea90ffdc
 def __dir__(): return sorted({*globals(), *_public})

@@ -7,6 +7,8 @@ __all__ = ['SHOTS', 'log_odds', 'pair_logits', 'TextMethod', 'FeatureAdapter', '
            'TipAdapterF']
 
 # %% ../../nbs/core/methods/adapters.ipynb #256cb9f7
+from itertools import product
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,26 +18,44 @@ from ..evaluation.evaluate import macro
 from .contract import Method, bce, descend
 from ..mixture.text import text_embeddings
 
-# %% ../../nbs/core/methods/adapters.ipynb #5a32e0e7
+# %% ../../nbs/core/methods/adapters.ipynb #5f652500
 def log_odds(targets: Tensor # (n, Y) 1, 0, NaN
             ) -> Tensor:     # (Y,)
     "Log odds of each label among its observed targets, bounded to 1 in 100."
     rate = targets.nanmean(0).nan_to_num(0.5).clamp(0.01, 0.99)
     return (rate/(1 - rate)).log().float()
 
-
+# %% ../../nbs/core/methods/adapters.ipynb #f5921a5b
 def pair_logits(v: Tensor,    # (n, E) features, any length
                 text: Tensor, # (Y, 2, E) or, one set for each image, (n, Y, 2, E)
                 scale=1.0) -> Tensor: # (n, Y)
     "Scaled cosine with the positive minus that with the negative embedding of each label."
-    v, text = F.normalize(v, dim=-1), F.normalize(text, dim=-1)
-    difference = text[..., 0, :] - text[..., 1, :]
-    return scale*(v @ difference.T if text.ndim == 3 else (difference @ v[..., None])[..., 0])
+    v = F.normalize(v, dim=-1)
+    text = F.normalize(text, dim=-1)
+    positive = text[..., 0, :]
+    difference = positive - text[..., 1, :]
+    if text.ndim == 3: return scale*(v @ difference.T)
+    return scale*(difference @ v[..., None])[..., 0]
 
+# %% ../../nbs/core/methods/adapters.ipynb #83e62a58
+def _optimiser(parameters: list[nn.Parameter], kind: str, lr: float, weight_decay: float):
+    "'sgd' is descent with momentum; anything else AdamW."
+    if kind == "sgd":
+        return torch.optim.SGD(parameters, lr, momentum=0.9, weight_decay=weight_decay)
+    return torch.optim.AdamW(parameters, lr, weight_decay=weight_decay)
 
+# %% ../../nbs/core/methods/adapters.ipynb #024d1098
+def _macro_on(method: Method, rows: np.ndarray):
+    "Macro AUROC on some rows of the method's task, to be called after each epoch; None without rows."
+    if not len(rows): return None
+    targets = method.task.targets[rows]
+    def value(): return macro(targets, method.predict(method.task, rows))
+    return value
+
+# %% ../../nbs/core/methods/adapters.ipynb #c72d4013
 class TextMethod(Method):
     "A method that needs an expert with a text encoder."
-    rate, decay = 1e-3, 1e-4 # defaults of `optimiser`
+    rate, decay = 1e-3, 1e-4 # read by no method here
     @classmethod
     def serves(cls, expert): return expert.has_text
 
@@ -44,40 +64,65 @@ class TextMethod(Method):
         assert self.k is not None
         rows = self.task.rows["train"]
         self.scale = float(self.expert.logit_scale or 1.0)
-        return torch.from_numpy(self.task.whole(self.k, rows)), torch.from_numpy(self.task.targets[rows]).float(), text_embeddings(self.expert, self.task.labels)
+        features = torch.from_numpy(self.task.whole(self.k, rows))
+        targets = torch.from_numpy(self.task.targets[rows]).float()
+        return features, targets, text_embeddings(self.expert, self.task.labels)
 
     def score(self):
         "Macro AUROC on the validation rows, or None without any."
-        rows = self.task.rows["val"]
-        return (lambda: macro(self.task.targets[rows], self.predict(self.task, rows))) if len(rows) else None
+        return _macro_on(self, self.task.rows["val"])
 
-    def run(self, module: nn.Module, loss, n: int, lr: float, weight_decay=0.0, optimiser="adamw") -> None:
+    def run(self, module: nn.Module, loss, n: int, # loss: positions (b,) of `n` training rows -> scalar
+            lr: float, weight_decay=0.0,
+            optimiser="adamw") -> None:            # or sgd
         "`descend` within the budget."
-        p = [p for p in module.parameters() if p.requires_grad]
-        how = torch.optim.SGD(p, lr, momentum=0.9, weight_decay=weight_decay) if optimiser == "sgd" else torch.optim.AdamW(p, lr, weight_decay=weight_decay)
-        self.module, self.trainable = module, sum(q.numel() for q in p)
-        self.details = descend(module, loss, n, self.budget.epochs, self.budget.batch, self.task.seed, how, self.score())
+        learned = [p for p in module.parameters() if p.requires_grad]
+        self.module = module
+        self.trainable = sum(p.numel() for p in learned)
+        how = _optimiser(learned, optimiser, lr, weight_decay)
+        epochs, batch = self.budget.epochs, self.budget.batch
+        self.details = descend(module, loss, n, epochs, batch, self.task.seed, how, self.score())
 
     @torch.no_grad()
-    def predict(self, task, rows): return self.module(torch.from_numpy(task.whole(self.k, rows))).numpy()
+    def predict(self, task, rows):
+        features = torch.from_numpy(task.whole(self.k, rows))
+        return self.module(features).numpy()
 
 # %% ../../nbs/core/methods/adapters.ipynb #77dd318a
 class FeatureAdapter(nn.Module):
     "CLIP-Adapter's residual bottleneck and two-prompt classifier."
-    def __init__(self, text: Tensor, scale: float, ratio=0.2, reduction=4):
+    def __init__(self, text: Tensor,   # (Y, 2, E)
+                 scale: float,         # of the cosines
+                 ratio=0.2,            # of the adapter's feature in the mixture
+                 reduction=4,          # width of the feature over that of the bottleneck
+                ):
         super().__init__()
-        e = text.shape[-1]
-        self.down, self.up = nn.Linear(e, max(1, e//reduction), bias=False), nn.Linear(max(1, e//reduction), e, bias=False)
-        self.ratio, self.scale, self.bias = ratio, scale, nn.Parameter(torch.zeros(len(text)))
+        width = text.shape[-1]
+        narrow = max(1, width//reduction)
+        self.down = nn.Linear(width, narrow, bias=False)
+        self.up = nn.Linear(narrow, width, bias=False)
+        self.ratio, self.scale = ratio, scale
+        self.bias = nn.Parameter(torch.zeros(len(text)))
         self.register_buffer("text", text)
 
-    def adapt(self, f: Tensor) -> Tensor: return self.ratio*F.relu(self.up(F.relu(self.down(f)))) + (1 - self.ratio)*f # (n, E)
-    def forward(self, f: Tensor) -> Tensor: return pair_logits(self.adapt(F.normalize(f, dim=-1)), self.text, self.scale) + self.bias
+    def adapt(self, f: Tensor) -> Tensor: # (n, E)
+        narrow = F.relu(self.down(f))
+        wide = F.relu(self.up(narrow))
+        return self.ratio*wide + (1 - self.ratio)*f
 
+    def forward(self, f: Tensor) -> Tensor: # (n, Y)
+        adapted = self.adapt(F.normalize(f, dim=-1))
+        return pair_logits(adapted, self.text, self.scale) + self.bias
 
+# %% ../../nbs/core/methods/adapters.ipynb #01efb5ce
 class CLIPAdapter(TextMethod):
     "CLIP-Adapter needs an expert with a text encoder (arXiv 2110.04544)."
-    name, grid = "CLIP-Adapter", (dict(ratio=0.2, lr=1e-3), dict(ratio=0.6, lr=5e-3), dict(ratio=0.2, lr=1e-2))
+    name = "CLIP-Adapter"
+    grid = (
+        dict(ratio=0.2, lr=1e-3),
+        dict(ratio=0.6, lr=5e-3),
+        dict(ratio=0.2, lr=1e-2),
+    )
     def __init__(self, task, k, budget, ratio=0.2, lr=1e-3, reduction=4):
         super().__init__(task, k, budget)
         self.ratio, self.lr, self.reduction = ratio, lr, reduction
@@ -86,55 +131,88 @@ class CLIPAdapter(TextMethod):
         f, y, text = self.start()
         torch.manual_seed(self.task.seed)
         m = FeatureAdapter(text, self.scale, self.ratio, self.reduction)
-        with torch.no_grad(): m.bias.copy_(log_odds(y) - m(f).mean(0))
-        self.run(m, lambda part: bce(m(f[part]), y[part]), len(f), self.lr)
+        with torch.no_grad():
+            offset = m(f).mean(0)
+            m.bias.copy_(log_odds(y) - offset)
+        def loss(part): return bce(m(f[part]), y[part])
+        self.run(m, loss, len(f), self.lr)
 
-# %% ../../nbs/core/methods/adapters.ipynb #92094d8b
+# %% ../../nbs/core/methods/adapters.ipynb #5f314a79
 SHOTS = 16 # K, images of a class that the memory's values stand for
 
 
 def memory_values(targets: Tensor # (n, Y) 1, 0, NaN
                  ) -> Tensor:     # (n, Y)
     "Values of Tip-Adapter's memory for labels that are not balanced; a label without both classes has none."
-    y = targets.nan_to_num(-1)
-    positive, negative = (y == 1).float(), (y == 0).float()
+    positive = (targets == 1).float()
+    negative = (targets == 0).float()
     p, n = positive.sum(0), negative.sum(0)
-    return SHOTS*torch.where((p > 0) & (n > 0), positive/p.clamp(min=1) - negative/n.clamp(min=1), torch.zeros(()))
+    balanced = positive/p.clamp(min=1) - negative/n.clamp(min=1)
+    return SHOTS*torch.where((p > 0) & (n > 0), balanced, torch.zeros(()))
 
-
+# %% ../../nbs/core/methods/adapters.ipynb #961f24e8
 class Memory(nn.Module):
     "Tip-Adapter's key-value memory beside the zero-shot classifier."
-    def __init__(self, keys: Tensor, values: Tensor, text: Tensor, scale: float, alpha=1.0, beta=5.5): # (n, E), (n, Y), (Y, 2, E)
+    def __init__(self, keys: Tensor,    # (n, E) features, any length
+                 values: Tensor,        # (n, Y)
+                 text: Tensor,          # (Y, 2, E)
+                 scale: float,          # of the cosines
+                 alpha=1.0,             # weight of the memory
+                 beta=5.5,              # sharpness: how near a key must be to be recalled
+                ):
         super().__init__()
         self.keys = nn.Parameter(F.normalize(keys, dim=-1).clone())
-        self.scale, self.alpha, self.beta, self.bias = scale, alpha, beta, nn.Parameter(torch.zeros(values.shape[1]))
+        self.scale, self.alpha, self.beta = scale, alpha, beta
+        self.bias = nn.Parameter(torch.zeros(values.shape[1]))
         self.register_buffer("values", values)
         self.register_buffer("text", text)
 
-    def recall(self, f: Tensor) -> Tensor: return (-self.beta*(1 - F.normalize(f, dim=-1) @ self.keys.T)).exp() @ self.values # (n, Y)
-    def forward(self, f: Tensor) -> Tensor: return self.alpha*self.recall(f) + pair_logits(f, self.text, self.scale) + self.bias
+    def recall(self, f: Tensor) -> Tensor: # (n, Y)
+        likeness = F.normalize(f, dim=-1) @ self.keys.T
+        affinity = (-self.beta*(1 - likeness)).exp()
+        return affinity @ self.values
+
+    def forward(self, f: Tensor) -> Tensor: # (n, Y)
+        zero_shot = pair_logits(f, self.text, self.scale)
+        return self.alpha*self.recall(f) + zero_shot + self.bias
+
+# %% ../../nbs/core/methods/adapters.ipynb #6002e2f0
+_BETAS = (1.0, 3.0, 5.5, 10.0, 20.0)
+_ALPHAS = (0.1, 0.3, 1.0, 3.0, 10.0)
 
 
+def _sharpen(memory: Memory, score) -> None: # score: () -> number on validation, larger is better
+    "Alpha and beta with the best score; of equals the first, and before all others those of training."
+    best = (round(score(), 6), memory.alpha, memory.beta)
+    for beta, alpha in product(_BETAS, _ALPHAS):
+        memory.alpha, memory.beta = alpha, beta
+        value = round(score(), 6)
+        if value > best[0]: best = (value, alpha, beta)
+    memory.alpha, memory.beta = best[1:]
+
+# %% ../../nbs/core/methods/adapters.ipynb #92094d8b
 class TipAdapterF(TextMethod):
     "Tip-Adapter-F needs an expert with a text encoder (arXiv 2111.03930)."
-    name, grid = "Tip-Adapter-F", (dict(lr=1e-3), dict(lr=1e-2), dict(lr=1e-4))
-    def __init__(self, task, k, budget, lr=1e-3, alpha=1.0, beta=5.5, most=2048): # most: images in the memory
+    name = "Tip-Adapter-F"
+    grid = (dict(lr=1e-3), dict(lr=1e-2), dict(lr=1e-4))
+    def __init__(self, task, k, budget, lr=1e-3, alpha=1.0, beta=5.5,
+                 most=2048): # images in the memory
         super().__init__(task, k, budget)
-        self.lr, self.alpha, self.beta, self.most = lr, alpha, beta, most
+        self.lr, self.most = lr, most
+        self.alpha, self.beta = alpha, beta
 
     def train(self):
         f, y, text = self.start()
-        held = np.sort(np.random.default_rng([self.task.seed, 12]).permutation(len(f))[:self.most])
-        m = Memory(f[held], memory_values(y[held]), text, self.scale, self.alpha, self.beta)
-        with torch.no_grad(): m.bias.copy_(log_odds(y) - m(f).mean(0))
-        self.run(m, lambda part: bce(m(f[part]), y[part]), len(f), self.lr)
+        draw = np.random.default_rng([self.task.seed, 12])
+        held = np.sort(draw.permutation(len(f))[:self.most])
+        values = memory_values(y[held])
+        m = Memory(f[held], values, text, self.scale, self.alpha, self.beta)
+        with torch.no_grad():
+            offset = m(f).mean(0)
+            m.bias.copy_(log_odds(y) - offset)
+        def loss(part): return bce(m(f[part]), y[part])
+        self.run(m, loss, len(f), self.lr)
         score = self.score()
         if score is None: return
-        best = (round(score(), 6), m.alpha, m.beta)
-        for beta in (1.0, 3.0, 5.5, 10.0, 20.0):
-            for alpha in (0.1, 0.3, 1.0, 3.0, 10.0):
-                m.alpha, m.beta = alpha, beta
-                value = round(score(), 6)
-                if value > best[0]: best = (value, alpha, beta)
-        m.alpha, m.beta = best[1:]
+        _sharpen(m, score)
         self.details.update(alpha=m.alpha, beta=m.beta)

@@ -9,7 +9,8 @@ __all__ = ['PIXEL_MEMORY', 'Task', 'Budget', 'peak_memory', 'Method', 'bce', 'de
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,13 @@ from ..training.train import schedule
 # %% ../../nbs/core/methods/contract.ipynb #5560560d
 PIXEL_MEMORY = 2**30 # bytes of preprocessed pixels that a task keeps; what does not fit is read again
 
+def _bytes(images: dict[int, Tensor]) -> int:
+    "Of images that are equally large."
+    if not images: return 0
+    first = next(iter(images.values()))
+    return len(images)*first.nbytes
 
+# %% ../../nbs/core/methods/contract.ipynb #9dcb71cc
 class _Pixels:
     "Prepared images of one manifest, by kind and row."
     def __init__(self, manifest: Manifest):
@@ -38,18 +45,47 @@ class _Pixels:
 
     def size(self) -> int:
         "Bytes that are kept; images of a kind are equally large."
-        return sum(len(images)*next(iter(images.values())).nbytes for images in self.kept.values() if images)
+        return sum(_bytes(images) for images in self.kept.values())
 
     def read(self, kind, rows, prepare) -> Tensor: # prepare: pixels -> Tensor
         "Images of some rows, one upon the other."
-        kept, out = self.kept.setdefault(kind, {}), []
+        kept = self.kept.setdefault(kind, {})
+        out = []
         for r in np.atleast_1d(rows):
             x = kept.get(int(r))
             if x is None:
                 x = prepare(read_radiograph(self.manifest.paths[r]).pixels)
-                if self.size() + x.nbytes <= PIXEL_MEMORY: kept[int(r)] = x
+                if self.size() + x.nbytes <= PIXEL_MEMORY:
+                    kept[int(r)] = x
             out.append(x)
         return torch.stack(out)
+
+# %% ../../nbs/core/methods/contract.ipynb #ef365f57
+def _split_rows(manifest: Manifest, given: dict) -> dict[str, np.ndarray]:
+    "Row numbers of each split, those that are given in place of the manifest's."
+    split = manifest.table.split
+    rows = {s: np.flatnonzero((split == s).to_numpy()) for s in SPLITS}
+    for s, r in given.items():
+        if s not in SPLITS: raise did_you_mean(str(s), SPLITS, "split")
+        rows[s] = np.asarray(r, np.int64)
+    return rows
+
+# %% ../../nbs/core/methods/contract.ipynb #7632dcf1
+def _as_expert(named) -> Expert:
+    "An expert, or the one of that name."
+    return named if isinstance(named, Expert) else experts_module.load(named)
+
+# %% ../../nbs/core/methods/contract.ipynb #8008860b
+def _words(task: "Task") -> str:
+    "A task in one line."
+    def size(split): return f"{split} {len(task.rows[split]):,}"
+    facts = [
+        f"{task.manifest.name!r}, {', '.join(map(size, task.rows))}",
+        f"{len(task.labels)} labels",
+        " + ".join(e.name for e in task.experts),
+        f"seed {task.seed}",
+    ]
+    return f"Task({'; '.join(facts)})"
 
 # %% ../../nbs/core/methods/contract.ipynb #a076f7ba
 class Task:
@@ -60,11 +96,12 @@ class Task:
                  seed=0,                         # initialisation and order of every method
                  uncertain="ignore",             # what -1 means: zeros, ones, ignore
                  blank="zero",                   # what a blank means: zero, ignore
-                 rows: dict|None = None,         # "train", "val", "test" -> row numbers, in place of the manifest's split
+                 rows: dict|None = None,         # row numbers of "train", "val", "test", in place of the manifest's
                 ):
-        self.manifest, self.labels, self.seed = manifest, list(manifest.labels), seed
+        self.manifest, self.seed = manifest, seed
+        self.labels = list(manifest.labels)
         self.policy = dict(uncertain=uncertain, blank=blank)
-        self.experts = [e if isinstance(e, Expert) else experts_module.load(e) for e in experts]
+        self.experts = [_as_expert(e) for e in experts]
         self.views = Views(n=views) if isinstance(views, int) else views
         self.targets = manifest.targets(uncertain, blank).astype(np.float64)     # (n, Y), NaN where not observed
         self.rows = _split_rows(manifest, rows or {})
@@ -72,56 +109,83 @@ class Task:
         self._whole: dict[int, np.ndarray] = {}
         self._images = _Pixels(manifest)
 
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{s} {len(r):,}" for s, r in self.rows.items())
-        experts = " + ".join(e.name for e in self.experts)
-        return f"Task({self.manifest.name!r}, {sizes}; {len(self.labels)} labels; {experts}; seed {self.seed})"
+    def __repr__(self) -> str: return _words(self)
 
-    @property
-    def store(self) -> FeatureStore:
-        "The frozen features of all views, made when they are first asked for."
-        if self._store is None: self._store = FeatureStore(self.manifest, self.experts, self.views)
-        return self._store
+    if TYPE_CHECKING:   # for type checkers only: these are added below, each beside its explanation
+        @property
+        def store(self) -> FeatureStore: ...
+        def whole(self, k: int, rows=None) -> np.ndarray: ...
+        def pixels(self, k: int, rows) -> Tensor: ...
+        def images(self, size: int, rows) -> Tensor: ...
+        def fits(self, other: "Task") -> None: ...
 
-    def whole(self, k: int, rows=None) -> np.ndarray: # (n, E) float32
-        "Pooled features of the global view by expert `k`."
-        if k not in self._whole: self._whole[k] = _global_features(self, k)
-        return self._whole[k] if rows is None else self._whole[k][rows]
-
-    def pixels(self, k: int, rows) -> Tensor: # (n, 3, h, w) float32
-        "The global view of some images as expert `k` takes it."
-        e = self.experts[k]
-        return self._images.read(("expert", k), rows, lambda p: e.preprocess(p)[0])
-
-    def images(self, size: int, rows) -> Tensor: # (n, C, size, size) float32 in [0, 1]
-        "Whole images, squashed to a square: what a network without an expert's transform takes."
-        return self._images.read(("size", size), rows, lambda p: resize_uint8(to_uint8(p), (size, size)).float()/255)
-
-    def fits(self, other: "Task") -> None:
-        "Raise `InputError` when a method trained on this task cannot answer for `other`."
-        if self.labels != other.labels:
-            remedy = "bring both manifests to the shared labels with `Manifest.with_labels`."
-            raise InputError("The two tasks have different labels.", remedy=remedy)
-        if [e.fingerprint for e in self.experts] != [e.fingerprint for e in other.experts]:
-            raise InputError("The two tasks have different experts.", remedy="give both the same experts in the same order.")
+# %% ../../nbs/core/methods/contract.ipynb #4175400c
+def _store(self: Task) -> FeatureStore:
+    "The frozen features of all views, made when they are first asked for."
+    if self._store is None:
+        self._store = FeatureStore(self.manifest, self.experts, self.views)
+    return self._store
 
 
-def _split_rows(manifest: Manifest, given: dict) -> dict[str, np.ndarray]:
-    "Row numbers of each split, those that are given in place of the manifest's."
-    rows = {s: np.flatnonzero((manifest.table.split == s).to_numpy()) for s in SPLITS}
-    for s, r in given.items():
-        if s not in SPLITS: raise did_you_mean(str(s), SPLITS, "split")
-        rows[s] = np.asarray(r, np.int64)
-    return rows
+Task.store = property(_store) # type: ignore[assignment]  # mypy knows no property that is added later
 
-
+# %% ../../nbs/core/methods/contract.ipynb #454b962f
 def _global_features(task: Task, k: int) -> np.ndarray: # (n, E) float32
     "Pooled features of the global view, read without the other experts where that is possible."
     shared = task._store is not None or task.views.sampler == "saliency" # saliency windows hang on the first expert
     store = task.store if shared else FeatureStore(task.manifest, [task.experts[k]], task.views)
     at = k if shared else 0
-    parts = np.array_split(np.arange(len(task.manifest)), max(1, len(task.manifest)//256))
-    return np.concatenate([store.batch(p, states=False)[0][at][0][:, 0].numpy() for p in parts])
+    images = len(task.manifest)
+    def pooled(rows):
+        features, _ = store.batch(rows, states=False)
+        return features[at].pooled[:, 0].numpy()
+    parts = np.array_split(np.arange(images), max(1, images//256))
+    return np.concatenate([pooled(part) for part in parts])
+
+# %% ../../nbs/core/methods/contract.ipynb #63925eb7
+def _whole(self: Task, k: int, rows=None) -> np.ndarray: # (n, E) float32
+    "Pooled features of the global view by expert `k`."
+    if k not in self._whole: self._whole[k] = _global_features(self, k)
+    known = self._whole[k]
+    return known if rows is None else known[rows]
+
+
+Task.whole = _whole   # type: ignore[method-assign]
+
+# %% ../../nbs/core/methods/contract.ipynb #f07ea7ef
+def _pixels(self: Task, k: int, rows) -> Tensor: # (n, 3, h, w) float32
+    "The global view of some images as expert `k` takes it."
+    expert = self.experts[k]
+    def prepare(pixels): return expert.preprocess(pixels)[0]
+    return self._images.read(("expert", k), rows, prepare)
+
+
+Task.pixels = _pixels # type: ignore[method-assign]
+
+# %% ../../nbs/core/methods/contract.ipynb #f47e548b
+def _images(self: Task, size: int, rows) -> Tensor: # (n, C, size, size) float32 in [0, 1]
+    "Whole images, squashed to a square: what a network without an expert's transform takes."
+    def prepare(pixels):
+        square = resize_uint8(to_uint8(pixels), (size, size))
+        return square.float()/255
+    return self._images.read(("size", size), rows, prepare)
+
+
+Task.images = _images # type: ignore[method-assign]
+
+# %% ../../nbs/core/methods/contract.ipynb #15930969
+def _fits(self: Task, other: Task) -> None:
+    "Raise `InputError` when a method trained on this task cannot answer for `other`."
+    if self.labels != other.labels:
+        remedy = "bring both manifests to the shared labels with `Manifest.with_labels`."
+        raise InputError("The two tasks have different labels.", remedy=remedy)
+    ours = [e.fingerprint for e in self.experts]
+    if ours != [e.fingerprint for e in other.experts]:
+        remedy = "give both the same experts in the same order."
+        raise InputError("The two tasks have different experts.", remedy=remedy)
+
+
+Task.fits = _fits     # type: ignore[method-assign]
 
 # %% ../../nbs/core/methods/contract.ipynb #2e714843
 @dataclass(frozen=True)
@@ -133,16 +197,17 @@ class Budget:
     images: int|None = None         # training images of methods that run a tower in every epoch (None: all)
     tower_epochs: int|None = None   # their epochs (None: as `epochs`)
 
-# %% ../../nbs/core/methods/contract.ipynb #b23d4208
+# %% ../../nbs/core/methods/contract.ipynb #5e153d80
 def _status(key: str) -> int:
     "A field of this process's memory, in bytes (Linux)."
-    with open("/proc/self/status") as f: lines = [line.split() for line in f if line.startswith(key + ":")]
-    return int(lines[0][1])*1024
+    with open("/proc/self/status") as f:
+        fields = dict(line.split(":", 1) for line in f)
+    return int(fields[key].split()[0])*1024
 
-
+# %% ../../nbs/core/methods/contract.ipynb #1b486278
 @contextmanager
 def peak_memory():
-    "Yields a list that afterwards holds the peak of memory in bytes above the start: of the GPU where there is one, else of the process (Linux), else NaN."
+    "Yields a list that then holds the peak above the start, bytes: of the GPU, else of the process (Linux), else NaN."
     found, start = [float("nan")], None
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
@@ -155,19 +220,23 @@ def peak_memory():
         start = _status("VmRSS")
     except OSError: pass
     yield found
-    if start is not None: found[0] = float(max(0, _status("VmHWM") - start))
+    if start is not None:
+        found[0] = float(max(0, _status("VmHWM") - start))
 
 # %% ../../nbs/core/methods/contract.ipynb #af90ca7c
 class Method:
-    "What every method offers. A method holds numbers only through `train`; its settings are keyword arguments of `__init__`."
+    "What every method offers. It holds numbers only through `train`; its settings are keywords of `__init__`."
     name, single = "", True
     grid: tuple[dict[str, Any], ...] = ({},)
 
     @classmethod
     def serves(cls, expert: Expert) -> bool: return True  # whether the method can use this expert
 
-    def __init__(self, task: Task, k: int|None, budget: Budget): # k: position of the expert; None for a method of all experts
-        self.task, self.k, self.budget, self.trainable = task, k, budget, 0
+    def __init__(self, task: Task,
+                 k: int|None,    # position of the expert; None for a method of all experts
+                 budget: Budget):
+        self.task, self.k, self.budget = task, k, budget
+        self.trainable = 0
         self.details: dict[str, Any] = {}
         self.kept: dict = {} # what one setting of a search leaves to the next
 
@@ -184,24 +253,36 @@ class Method:
         "Training rows within `Budget.images`: a draw that depends on the seed alone."
         rows, n = self.task.rows["train"], self.budget.images
         if n is None or n >= len(rows): return rows
-        return np.sort(np.random.default_rng([self.task.seed, 11]).permutation(rows)[:n])
+        draw = np.random.default_rng([self.task.seed, 11])
+        return np.sort(draw.permutation(rows)[:n])
 
 # %% ../../nbs/core/methods/contract.ipynb #70206c2c
 def bce(logits: Tensor, targets: Tensor) -> Tensor: # (n, Y), (n, Y) with NaN where not observed
-    "Binary cross-entropy over observed labels: the two-way softmax of (positive, negative), whose difference is the logit."
+    "Binary cross-entropy over observed labels: the softmax of (positive, negative), whose difference is the logit."
     seen = ~torch.isnan(targets)
     each = F.binary_cross_entropy_with_logits(logits, targets.nan_to_num(0), reduction="none")
     return (each*seen).sum()/seen.sum().clamp(min=1)
 
-# %% ../../nbs/core/methods/contract.ipynb #5c77d1c8
-def _steps(loss, n: int, epoch: int, epochs: int, batch: int, seed: int, optimiser, rates: list[float], clipped) -> float|None:
-    "One epoch of gradient steps: the summed loss, or None where it was no finite number. `clipped` () clips gradients."
+# %% ../../nbs/core/methods/contract.ipynb #c2f627d7
+def _steps(n: int, batch: int, seed: int, epoch: int) -> list[np.ndarray]:
+    "Positions of the training rows in an order of this epoch, those of one step each."
     order = np.random.default_rng([seed, epoch]).permutation(n)
-    steps, total = max(1, math.ceil(n/batch)), 0.0
-    for step in range(steps):
-        warm_up, cosine = schedule(epoch*steps + step, steps, epochs)
-        for group, rate in zip(optimiser.param_groups, rates): group["lr"] = rate*warm_up*cosine
-        part = order[step*batch:(step + 1)*batch]
+    count = max(1, math.ceil(n/batch))
+    return [order[step*batch:(step + 1)*batch] for step in range(count)]
+
+# %% ../../nbs/core/methods/contract.ipynb #c4d80885
+def _set_rates(optimiser: torch.optim.Optimizer, peaks: list[float], step: int, steps: int, epochs: int, before=0):
+    "Each group's learning rate at a step, with so many `before` its epoch of `steps`."
+    warm_up, cosine = schedule(before + step, steps, epochs)
+    for group, peak in zip(optimiser.param_groups, peaks):
+        group["lr"] = peak*warm_up*cosine
+
+# %% ../../nbs/core/methods/contract.ipynb #117c27b8
+def _one_epoch(loss, steps: list[np.ndarray], set_rates, optimiser: torch.optim.Optimizer, clipped) -> float|None:
+    "Gradient steps: the summed loss, or None where it was no finite number. `clipped` () clips gradients."
+    total = 0.0
+    for step, part in enumerate(steps):
+        set_rates(step)
         x = loss(part)
         if not torch.isfinite(x): return None
         optimiser.zero_grad()
@@ -211,7 +292,28 @@ def _steps(loss, n: int, epoch: int, epochs: int, batch: int, seed: int, optimis
         total += float(x.detach())*len(part)
     return total
 
+# %% ../../nbs/core/methods/contract.ipynb #3cbd30ca
+class _Best:
+    "The weights with the best score so far, from the start on; without a score, the last."
+    def __init__(self, module: nn.Module, score):
+        self.trained = {k: p for k, p in module.named_parameters() if p.requires_grad}
+        self.score, self.value = score, math.nan
+        self.offer(-1)
 
+    def offer(self, epoch: int) -> float:
+        "The score of the weights as they are; they are kept if it is the best."
+        value = math.nan if self.score is None else round(float(self.score()), 6)
+        if self.score is None or not value <= self.value: # anything is better than an undefined score
+            self.value, self.epoch = value, epoch
+            self.weights = {k: p.detach().clone() for k, p in self.trained.items()}
+        return value
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        for k, p in self.trained.items():
+            p.copy_(self.weights[k])
+
+# %% ../../nbs/core/methods/contract.ipynb #b164087c
 def descend(module: nn.Module,            # what is trained: its parameters with `requires_grad`
             loss,                         # positions (b,) of training rows -> scalar
             n: int,                       # training rows
@@ -220,26 +322,23 @@ def descend(module: nn.Module,            # what is trained: its parameters with
             score=None,                   # () -> number on validation, larger is better; None: the last epoch is kept
             clip: float|None = 1.0,       # of the gradient's norm
            ) -> dict:                     # history, best_epoch, stopped (a reason, or None)
-    "Epochs of gradient steps; the start counts as epoch -1, and the best epoch's weights are kept. A loss that is not finite stops it."
-    trained = {k: p for k, p in module.named_parameters() if p.requires_grad}
-    def keep(): return {k: p.detach().clone() for k, p in trained.items()}
-    def value(): return round(float(score()), 6) if score is not None else math.nan
+    "Gradient steps; the start is epoch -1, the best epoch's weights are kept. A loss that is not finite stops it."
+    best, history, stopped = _Best(module, score), [], None
+    peaks = [group["lr"] for group in optimiser.param_groups]
     def clipped():
-        if clip is not None: nn.utils.clip_grad_norm_(trained.values(), clip)
-    rates = [g["lr"] for g in optimiser.param_groups]
-    best, history, stopped = (value(), -1, keep()), [], None
+        if clip is not None: nn.utils.clip_grad_norm_(best.trained.values(), clip)
     torch.manual_seed(seed)
     for epoch in range(epochs):
         module.train()
-        total = _steps(loss, n, epoch, epochs, batch, seed, optimiser, rates, clipped)
+        steps = _steps(n, batch, seed, epoch)
+        count = len(steps)
+        set_rates = partial(_set_rates, optimiser, peaks, steps=count, epochs=epochs, before=epoch*count)
+        total = _one_epoch(loss, steps, set_rates, optimiser, clipped)
         module.eval()
         if total is None:
             stopped = f"The loss is not a finite number in epoch {epoch}."
             break
-        v = value()
-        history.append(dict(epoch=epoch, loss=total/n, val_macro_auroc=v))
-        if score is None or not v <= best[0]: best = (v, epoch, keep())
-    with torch.no_grad():
-        for k, p in trained.items(): p.copy_(best[2][k])
+        history.append(dict(epoch=epoch, loss=total/n, val_macro_auroc=best.offer(epoch)))
+    best.restore()
     module.eval()
-    return dict(history=pd.DataFrame(history), best_epoch=best[1], stopped=stopped)
+    return dict(history=pd.DataFrame(history), best_epoch=best.epoch, stopped=stopped)

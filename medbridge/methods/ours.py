@@ -15,32 +15,46 @@ from ..mixture.cache import FeatureStore
 from ..model import MedBridge
 from ..training.train import fit as train_model
 
+# %% ../../nbs/core/methods/ours.ipynb #555e9ec5
+def _split_options(options: dict) -> tuple[dict, dict]: # of `Config`, of training
+    "Options by where they go. Raises `InputError` for one that neither knows."
+    choices, arguments = Config.__dataclass_fields__, inspect.signature(train_model).parameters
+    unknown = set(options) - set(choices) - set(arguments)
+    if unknown: raise did_you_mean(min(unknown), [*choices, *arguments], "option of MedBridge")
+    config = {o: v for o, v in options.items() if o in choices}
+    training = {o: v for o, v in options.items() if o not in choices}
+    return config, training
+
 # %% ../../nbs/core/methods/ours.ipynb #7b7ebf8f
 class MedBridgeMethod(Method):
     "MedBridge: options of `Config` and of `medbridge.training.train.fit`."
-    name, single, grid = "MedBridge", False, (dict(lr=2e-3), dict(lr=5e-4))
+    name, single = "MedBridge", False
+    grid = (dict(lr=2e-3), dict(lr=5e-4))
 
     def __init__(self, task, k, budget, **options):
         super().__init__(task, k, budget)
-        config = {o: options.pop(o) for o in list(options) if o in Config.__dataclass_fields__}
-        unknown = set(options) - set(inspect.signature(train_model).parameters)
-        if unknown: raise did_you_mean(min(unknown), [*Config.__dataclass_fields__, *inspect.signature(train_model).parameters], "option of MedBridge")
-        self.options = dict(epochs=budget.epochs, batch_size=budget.batch) | options
-        self.model = MedBridge(task.labels, task.experts, task.views, **(task.policy | dict(seed=task.seed) | config))
+        config, training = _split_options(options)
+        self.options = dict(epochs=budget.epochs, batch_size=budget.batch) | training
+        choices = task.policy | dict(seed=task.seed) | config
+        self.model = MedBridge(task.labels, task.experts, task.views, **choices)
 
     def store(self, task: Task) -> FeatureStore:
         "The task's own store where it holds what this model asks for."
-        c = self.model.config
-        plain = c.attention == "one_way" and self.model.starts == [max(e.depth - 2, 0) for e in task.experts]
+        usual = [max(e.depth - 2, 0) for e in task.experts]
+        plain = self.model.config.attention == "one_way" and self.model.starts == usual
         return task.store if plain else self.model.store(task.manifest)
 
     def train(self):
         t, store = self.task, self.store(self.task)
-        parts = [t.manifest.subset(t.rows[s]) if len(t.rows[s]) else None for s in ("train", "val")]
-        history = self.model.fit(*parts, stores=((store, t.rows["train"]), (store, t.rows["val"]) if parts[1] is not None else None), starts=self.kept, **self.options)
+        train, val = t.rows["train"], t.rows["val"]
+        held = (store, val) if len(val) else None
+        stores = (store, train), held
+        parts = [t.manifest.subset(rows) if len(rows) else None for rows in (train, val)]
+        history = self.model.fit(*parts, stores=stores, starts=self.kept, **self.options)
+        stopped = self.model.facts.get("stopped")
         self.trainable = sum(p.numel() for p in self.model.bridge.parameters())
-        self.details = dict(model=self.model, history=history, stopped=self.model.facts.get("stopped"))
-        if parts[1] is not None: self.details["gates"] = self.answer(t, t.rows["val"]).gates
+        self.details = dict(model=self.model, history=history, stopped=stopped)
+        if held: self.details["gates"] = self.answer(t, val).gates
 
     def answer(self, task: Task, rows):
         "The whole `Prediction`, with gates (n, Y, K) and each expert's scores."

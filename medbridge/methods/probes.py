@@ -16,10 +16,40 @@ from ..evaluation.evaluate import macro
 from .contract import Method
 from ..mixture.text import text_embeddings, zero_shot
 
-# %% ../../nbs/core/methods/probes.ipynb #086b2beb
+# %% ../../nbs/core/methods/probes.ipynb #58add7eb
+def _one_label(x: np.ndarray, y: np.ndarray, c: float, seed: int) -> tuple[np.ndarray, float]: # (n, E), (n,)
+    "Weights (E,) and intercept at the inverse regularisation `c`."
+    from sklearn.linear_model import LogisticRegression
+    seen = np.isfinite(y)
+    nothing = np.zeros(x.shape[1])
+    if not seen.any(): return nothing, 0.0
+    y = y[seen]
+    rate = np.clip(y.mean(), 1e-3, 1 - 1e-3)
+    if y.min() == y.max():
+        return nothing, float(np.log(rate/(1 - rate)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        m = LogisticRegression(C=c, max_iter=300, random_state=seed)
+        m.fit(x[seen], y)
+    return m.coef_[0], float(m.intercept_[0])
+
+# %% ../../nbs/core/methods/probes.ipynb #0251c447
+def _turn(z: np.ndarray) -> np.ndarray|None: # (n, E) -> (E, n)
+    "Singular vectors of fewer images than features, else None."
+    if len(z) >= z.shape[1]: return None
+    return np.linalg.svd(z, full_matrices=False)[2].T
+
+
+def _all_labels(z: np.ndarray, turn: np.ndarray|None, y: np.ndarray, c: float, seed: int):
+    "Weights (E, Y) and intercepts (Y,) from features `z`, turned already where there is a turn."
+    weights, intercepts = zip(*[_one_label(z, label, c, seed) for label in y.T])
+    w, b = np.stack(weights, 1), np.array(intercepts)
+    return (w if turn is None else turn @ w), b
+
+# %% ../../nbs/core/methods/probes.ipynb #f6c6d941
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0) # inverse regularisation C, searched on the validation split
 
-
+# %% ../../nbs/core/methods/probes.ipynb #086b2beb
 class LinearProbe:
     "Logistic regression per label on standardised features."
     def __init__(self, strengths=STRENGTHS, seed=0):
@@ -29,114 +59,162 @@ class LinearProbe:
             x_val: np.ndarray|None = None, y_val=None,  # choose the strength here; without it, the middle one is taken
            ) -> "LinearProbe":
         x = np.asarray(x, np.float64)
-        self.mean, self.std = x.mean(0), x.std(0) + 1e-6
+        self.mean = x.mean(0)
+        self.std = x.std(0) + 1e-6
         z = self._scale(x)
-        turn = np.linalg.svd(z, full_matrices=False)[2].T if len(z) < z.shape[1] else None
-        z = z if turn is None else z @ turn
-        best: tuple = (-np.inf,) # score, weight, bias, strength
-        self.tried = {}
-        for c in self.strengths if x_val is not None and len(x_val) else self.strengths[len(self.strengths)//2:][:1]:
-            parts = [self._one(z, y[:, j], c) for j in range(y.shape[1])]
-            w, b = np.stack([p[0] for p in parts], 1), np.array([p[1] for p in parts])
-            w = w if turn is None else turn @ w
-            score = 0.0
-            if x_val is not None and len(x_val):
-                self.tried[c] = score = round(macro(y_val, self._scale(x_val) @ w + b), 6)
-                score = score if np.isfinite(score) else 0.0
-            if score > best[0]: best = (score, w, b, c)
-        _, self.weight, self.bias, self.strength = best
+        turn = _turn(z)
+        if turn is not None: z = z @ turn
+        self.tried: dict[float, float] = {} # validation score of each strength
+        if x_val is None or not len(x_val):
+            self.strength = self.strengths[len(self.strengths)//2]
+            self.weight, self.bias = _all_labels(z, turn, y, self.strength, self.seed)
+            return self
+        best = np.nan
+        for c in self.strengths:
+            w, b = _all_labels(z, turn, y, c, self.seed)
+            score = round(macro(y_val, self._scale(x_val) @ w + b), 6)
+            if not self.tried or score > best:
+                best, self.weight, self.bias, self.strength = score, w, b, c
+            self.tried[c] = score
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray: # (n, Y) logits
         return self._scale(x) @ self.weight + self.bias
 
-    def _scale(self, x): return (np.asarray(x, np.float64) - self.mean)/self.std
+    def _scale(self, x):
+        return (np.asarray(x, np.float64) - self.mean)/self.std
 
-    def _one(self, x, y, c) -> tuple[np.ndarray, float]:
-        from sklearn.linear_model import LogisticRegression
-        seen, nothing = np.isfinite(y), np.zeros(x.shape[1])
-        if not seen.any(): return nothing, 0.0
-        rate = np.clip(y[seen].mean(), 1e-3, 1 - 1e-3)
-        if y[seen].min() == y[seen].max(): return nothing, float(np.log(rate/(1 - rate)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            m = LogisticRegression(C=c, max_iter=300, random_state=self.seed).fit(x[seen], y[seen])
-        return m.coef_[0], float(m.intercept_[0])
-
-
+# %% ../../nbs/core/methods/probes.ipynb #a8d5d5be
 def header_features(manifest) -> np.ndarray: # (n, 3)
     "View position, sex and age: what a shortcut can use."
     t = manifest.table
+    ap = (t["view"] == "AP").to_numpy(float)
+    female = (t.sex == "F").to_numpy(float)
     age = t.age.to_numpy(float)
-    return np.stack([(t["view"] == "AP").to_numpy(float), (t.sex == "F").to_numpy(float), np.nan_to_num(age, nan=float(np.nanmean(age)) if np.isfinite(age).any() else 50.0)/50], 1)
+    usual = float(np.nanmean(age)) if np.isfinite(age).any() else 50.0
+    return np.stack([ap, female, np.nan_to_num(age, nan=usual)/50], 1)
 
-
-def shuffled(y: np.ndarray, seed=0) -> np.ndarray:
+# %% ../../nbs/core/methods/probes.ipynb #8316c6d6
+def shuffled(y: np.ndarray, # (n, ...)
+             seed=0) -> np.ndarray:
     "Targets with rows permuted: labels keep their co-occurrence and lose the image."
     return y[np.random.default_rng(seed).permutation(len(y))]
 
-# %% ../../nbs/core/methods/probes.ipynb #3f7d70e1
+# %% ../../nbs/core/methods/probes.ipynb #d672d8db
 class ZeroShot(Method):
     "Zero-shot needs an expert with a text encoder. Scaled cosines with positive minus negative prompts."
     name = "zero-shot"
     @classmethod
     def serves(cls, expert): return expert.has_text
+
     def train(self): self.text = text_embeddings(self.expert, self.task.labels)
-    def predict(self, task, rows): return zero_shot(torch.from_numpy(task.whole(self.k, rows)), self.text, self.expert.logit_scale or 1.0).numpy()
 
+    def predict(self, task, rows):
+        features = torch.from_numpy(task.whole(self.k, rows))
+        return zero_shot(features, self.text, self.expert.logit_scale or 1.0).numpy()
 
-def fit_probe(task, features, labels=None, strengths=STRENGTHS) -> LinearProbe: # features: rows -> (n, E)
+# %% ../../nbs/core/methods/probes.ipynb #73b32b57
+def fit_probe(task,
+              features,      # rows -> (n, E)
+              labels=None,   # (N, Y) for all images, in place of the task's targets
+              strengths=STRENGTHS) -> LinearProbe:
     "A linear probe on the task's training rows, its strength chosen on the validation rows."
     a, b = task.rows["train"], task.rows["val"]
     y = task.targets if labels is None else labels
-    return LinearProbe(strengths, task.seed).fit(features(a), y[a], features(b) if len(b) else None, y[b])
+    probe = LinearProbe(strengths, task.seed)
+    if not len(b): return probe.fit(features(a), y[a])
+    return probe.fit(features(a), y[a], features(b), y[b])
+
+
+def _expert_probe(task, k: int) -> LinearProbe:
+    "Of one expert's whole-image feature."
+    def features(rows): return task.whole(k, rows)
+    return fit_probe(task, features)
+
+# %% ../../nbs/core/methods/probes.ipynb #b78e4b1e
+def _numbers(*probes: LinearProbe) -> int:
+    "What was learned: weights and biases."
+    return sum(p.weight.size + p.bias.size for p in probes)
 
 
 class Probe(Method):
     "Linear probe of one expert."
     name = "linear probe"
+
     def train(self):
-        self.probe = fit_probe(self.task, lambda rows: self.task.whole(self.k, rows))
-        self.trainable, self.details = self.probe.weight.size + self.probe.bias.size, dict(strength=self.probe.strength, path=self.probe.tried)
-    def predict(self, task, rows): return self.probe.predict(task.whole(self.k, rows))
+        self.probe = _expert_probe(self.task, self.k)
+        self.trainable = _numbers(self.probe)
+        self.details = dict(strength=self.probe.strength, path=self.probe.tried)
 
+    def predict(self, task, rows):
+        features = task.whole(self.k, rows)
+        return self.probe.predict(features)
 
+# %% ../../nbs/core/methods/probes.ipynb #bef48cd2
 class UniformEnsemble(Method):
     "The mean of the experts' probe logits."
     name, single = "uniform ensemble", False
+
     def train(self):
-        self.probes = [fit_probe(self.task, lambda rows: self.task.whole(k, rows)) for k in range(len(self.task.experts))]
-        self.trainable, self.details = sum(p.weight.size + p.bias.size for p in self.probes), dict(strength=[p.strength for p in self.probes])
-    def predict(self, task, rows): return np.mean([p.predict(task.whole(k, rows)) for k, p in enumerate(self.probes)], 0)
+        count = len(self.task.experts)
+        self.probes = [_expert_probe(self.task, k) for k in range(count)]
+        self.trainable = _numbers(*self.probes)
+        self.details = dict(strength=[p.strength for p in self.probes])
 
+    def predict(self, task, rows):
+        each = [p.predict(task.whole(k, rows)) for k, p in enumerate(self.probes)]
+        return np.mean(each, 0)
 
+# %% ../../nbs/core/methods/probes.ipynb #a770ad38
 class StackedProbe(Method):
     "One probe on all experts' features, concatenated."
     name, single = "stacked probe", False
-    def _features(self, task, rows): return np.concatenate([task.whole(k, rows) for k in range(len(task.experts))], 1)
+
+    def _features(self, task, rows):
+        each = [task.whole(k, rows) for k in range(len(task.experts))]
+        return np.concatenate(each, 1)
+
     def train(self):
-        self.probe = fit_probe(self.task, lambda rows: self._features(self.task, rows))
-        self.trainable, self.details = self.probe.weight.size + self.probe.bias.size, dict(strength=self.probe.strength, path=self.probe.tried)
+        def features(rows): return self._features(self.task, rows)
+        self.probe = fit_probe(self.task, features)
+        self.trainable = _numbers(self.probe)
+        self.details = dict(strength=self.probe.strength, path=self.probe.tried)
+
     def predict(self, task, rows): return self.probe.predict(self._features(task, rows))
 
-
+# %% ../../nbs/core/methods/probes.ipynb #459074bd
 class HeaderControl(Method):
     "A probe that sees view position, sex and age, and no pixel."
     name, single = "control: view, age, sex", False
+
     def train(self):
-        self.probe = fit_probe(self.task, lambda rows: header_features(self.task.manifest)[rows])
-        self.trainable = self.probe.weight.size + self.probe.bias.size
-    def predict(self, task, rows): return self.probe.predict(header_features(task.manifest)[rows])
+        header = header_features(self.task.manifest)
+        def features(rows): return header[rows]
+        self.probe = fit_probe(self.task, features)
+        self.trainable = _numbers(self.probe)
 
+    def predict(self, task, rows):
+        header = header_features(task.manifest)
+        return self.probe.predict(header[rows])
 
+# %% ../../nbs/core/methods/probes.ipynb #4265557d
 class ShuffledControl(Method):
     "Probes of the first expert on permuted training labels: (draws, n, Y) logits."
     name, single = "control: shuffled labels", False
     def __init__(self, task, k, budget, draws=20):
         super().__init__(task, k, budget)
         self.draws = draws
+
+    def _draw(self, i: int) -> LinearProbe:
+        "The probe of one permutation."
+        rows, seed = self.task.rows["train"], self.task.seed
+        y = shuffled(self.task.targets[rows], [seed, i])
+        return LinearProbe(seed=seed).fit(self.task.whole(0, rows), y)
+
     def train(self):
-        a = self.task.rows["train"]
-        self.probes = [LinearProbe(seed=self.task.seed).fit(self.task.whole(0, a), shuffled(self.task.targets[a], [self.task.seed, i])) for i in range(self.draws)]
-        self.trainable = self.probes[0].weight.size + self.probes[0].bias.size
-    def predict(self, task, rows): return np.stack([p.predict(task.whole(0, rows)) for p in self.probes])
+        self.probes = [self._draw(i) for i in range(self.draws)]
+        self.trainable = _numbers(self.probes[0])
+
+    def predict(self, task, rows):
+        features = task.whole(0, rows)
+        return np.stack([p.predict(features) for p in self.probes])

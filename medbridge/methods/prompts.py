@@ -8,6 +8,7 @@ __all__ = ['CONTEXTS', 'learnable_text', 'PromptTower', 'Context', 'kg_loss', 'C
 
 # %% ../../nbs/core/methods/prompts.ipynb #4a22e864
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,135 +16,228 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..basics import InputError
-from .adapters import TextMethod, log_odds, pair_logits
-from .tuning import Head, TowerMethod
+from ..evaluation.evaluate import macro
 from ..experts.core import Expert
+from .adapters import TextMethod, log_odds, pair_logits
 from .contract import bce
+from .tuning import Head, TowerMethod
 from ..mixture.text import PHRASES
 
-# %% ../../nbs/core/methods/prompts.ipynb #8ddfbc9e
+# %% ../../nbs/core/methods/prompts.ipynb #0ef4bfa7
 CONTEXTS = ("findings consistent with", "no evidence of") # positive, negative: the words that contexts start from
-_tables = ("token_embedding", "text.token_embedding", "text_model.embeddings.token_embedding", "text.transformer.embeddings.word_embeddings")
-_blocks = ("transformer.resblocks", "text.transformer.resblocks", "text_model.encoder.layers", "text.transformer.encoder.layer")
 
+# where the families keep the table of token embeddings, and the text tower's blocks
+_TABLES = (
+    "token_embedding",
+    "text.token_embedding",
+    "text_model.embeddings.token_embedding",
+    "text.transformer.embeddings.word_embeddings",
+)
+_BLOCKS = (
+    "transformer.resblocks",
+    "text.transformer.resblocks",
+    "text_model.encoder.layers",
+    "text.transformer.encoder.layer",
+)
 
+# %% ../../nbs/core/methods/prompts.ipynb #71bf5880
 def _first(expert: Expert, paths):
+    "The first of some attributes of the expert's model that is there, or None."
     for path in paths:
-        m = expert.model
-        for part in path.split("."): m = getattr(m, part, None)
-        if m is not None: return m
+        found = expert.model
+        for part in path.split("."): found = getattr(found, part, None)
+        if found is not None: return found
+    return None
 
 
 def learnable_text(expert: Expert) -> bool:
     "Whether the expert has a text tower whose token embeddings can be replaced: CLIP, SigLIP, open_clip."
-    return expert.has_text and _first(expert, _tables) is not None and _first(expert, _blocks) is not None
+    parts = (_first(expert, _TABLES), _first(expert, _BLOCKS))
+    return expert.has_text and all(part is not None for part in parts)
 
-
-def _ids(expert: Expert, prompts: list[str]) -> Tensor:
+# %% ../../nbs/core/methods/prompts.ipynb #07d79140
+def _ids(expert: Expert, prompts: list[str]) -> Tensor: # (n, length)
+    "Token numbers."
     assert expert.tokenizer is not None
-    t = expert.tokenizer(prompts)
-    return t["input_ids"] if isinstance(t, dict) else t
+    tokens = expert.tokenizer(prompts)
+    return tokens["input_ids"] if isinstance(tokens, dict) else tokens
 
 
-def _shared(a: Tensor, b: Tensor) -> int: return int((a == b).long().cumprod(0).sum()) # length of the common beginning
+def _shared(a: Tensor, b: Tensor) -> int:
+    "Length of the common beginning."
+    return int((a == b).long().cumprod(0).sum())
 
 
+def _stretch(expert: Expert, context: str) -> slice:
+    "Where the tokens of a context stand in a prompt: behind what begins every text, before the label."
+    behind = [f"{context} x", f"{context} q"]
+    start = _shared(*_ids(expert, ["x", "q"]))
+    return slice(start, _shared(*_ids(expert, behind)))
+
+# %% ../../nbs/core/methods/prompts.ipynb #25c46530
+def _prompts(labels: list[str], contexts) -> list[str]:
+    "All labels behind the first context, then all behind the next."
+    names = [(label.lower(),) for label in labels]
+    phrases = [PHRASES.get(*both)[0] for both in zip(labels, names)]
+    behind = [[f"{c} {p}" for p in phrases] for c in contexts]
+    return sum(behind, [])
+
+
+def _place(expert: Expert, labels: list[str], contexts, s: int) -> tuple[slice, slice]: # rows, tokens
+    "Where the vectors of context `s` go."
+    n = len(labels)
+    rows = slice(s*n, (s + 1)*n)
+    return rows, _stretch(expert, contexts[s])
+
+# %% ../../nbs/core/methods/prompts.ipynb #5db8e2be
 class PromptTower:
-    "The prompts 'context label' of all labels through an expert's text tower, with vectors in place of the context's tokens. Raises `InputError` for an expert without such a tower."
+    """The prompts 'context label' of all labels through an expert's text tower, with vectors in place of the
+    context's tokens. Raises `InputError` for an expert without such a tower."""
     def __init__(self, expert: Expert, labels: list[str], contexts=CONTEXTS):
-        if not learnable_text(expert): raise InputError(f"Expert '{expert.name}' ({expert.family}) has no text tower with token embeddings.", remedy="use a CLIP, SigLIP or open_clip expert.")
-        self.expert, self.table, self.blocks = expert, _first(expert, _tables), _first(expert, _blocks)
-        phrases = [PHRASES.get(l, (l.lower(),))[0] for l in labels]
-        self.prompts = [f"{c} {p}" for c in contexts for p in phrases]                       # (2Y,)
-        start = _shared(*_ids(expert, ["x", "q"]))                                             # tokens before any word, such as the start token
-        stops = [_shared(*_ids(expert, [f"{c} x", f"{c} q"])) for c in contexts]
-        self.places = [(slice(s*len(labels), (s + 1)*len(labels)), slice(start, stop)) for s, stop in enumerate(stops)]
-        with torch.no_grad(): self.start = [self.table(_ids(expert, [f"{c} x"])[0, start:stop].to(expert.device)).float().clone() for c, stop in zip(contexts, stops)] # [(M, D), (M, D)]
-
-    def _put(self, x: Tensor, vectors: list[Tensor], repeat: int) -> Tensor:
-        x = x.clone()
-        for (rows, at), v in zip(self.places, vectors):
-            if v.ndim == 3:                                                                   # (R, M, D): one context for each repeat
-                n = rows.stop - rows.start
-                for r in range(repeat): x[r*len(self.prompts) + rows.start:r*len(self.prompts) + rows.stop, at.start:at.start + v.shape[1]] = v[r].to(x.dtype).expand(n, -1, -1)
-            else: x[rows, at.start:at.start + len(v)] = v.to(x.dtype)
-        return x
+        if not learnable_text(expert):
+            problem = f"Expert '{expert.name}' ({expert.family}) has no text tower with token embeddings."
+            raise InputError(problem, remedy="use a CLIP, SigLIP or open_clip expert.")
+        self.expert = expert
+        self.table, self.blocks = _first(expert, _TABLES), _first(expert, _BLOCKS)
+        self.prompts = _prompts(labels, contexts)                                     # (2Y,)
+        self.places = [_place(expert, labels, contexts, s) for s in range(len(contexts))]
+        tokens = [at for _, at in self.places]
+        self.start = [_embedded(self, c, at) for c, at in zip(contexts, tokens)]             # [(M, D), (M, D)]
 
     def __call__(self, vectors: list[Tensor], # positive and negative context, (M, D) each; or (R, M, D): R sets
                  deep: list|None = None,      # MaPLe: the same for blocks 2, 3, ..., (M, D) each
                 ) -> Tensor:                  # (Y, 2, E), or (R, Y, 2, E)
         "Embeddings of all prompts, with gradients to the vectors."
-        repeat = vectors[0].shape[0] if vectors[0].ndim == 3 else 1
-        hooks = [self.table.register_forward_hook(lambda m, i, out: self._put(out, vectors, repeat))]
-        def before(v):
-            def hook(module, args, kwargs):
-                if args: return (self._put(args[0], v, 1), *args[1:]), kwargs
-                return args, {**kwargs, "hidden_states": self._put(kwargs["hidden_states"], v, 1)}
-            return hook
-        for block, v in zip(self.blocks[1:], deep or []): hooks.append(block.register_forward_pre_hook(before(v), with_kwargs=True))
+        several = vectors[0].ndim == 3
+        repeat = len(vectors[0]) if several else 1
+        hooks = [_behind(self, self.table, vectors)]
+        hooks += [_before(self, block, v) for block, v in zip(self.blocks[1:], deep or [])]
         try: out = self.expert.encode_text(self.prompts*repeat).float()
         finally:
-            for h in hooks: h.remove()
-        out = F.normalize(out, dim=-1).unflatten(0, (repeat, 2, -1)).transpose(1, 2)
-        return out if vectors[0].ndim == 3 else out[0]
+            for hook in hooks: hook.remove()
+        sets = F.normalize(out, dim=-1).unflatten(0, (repeat, 2, -1))
+        return sets.transpose(1, 2) if several else sets[0].transpose(0, 1)
+
+# %% ../../nbs/core/methods/prompts.ipynb #b432eb73
+@torch.no_grad()
+def _embedded(tower: PromptTower, context: str, at: slice) -> Tensor: # (M, D) float32
+    "The table's own embeddings of a context's tokens."
+    ids, = _ids(tower.expert, [f"{context} x"])
+    return tower.table(ids[at].to(tower.expert.device)).float().clone()
+
+
+def _put(tower: PromptTower, x: Tensor, vectors: list[Tensor]) -> Tensor: # (R 2Y, length, D)
+    "A copy of a batch of prompts with `vectors` in the places of the contexts; of R sets, one for each repeat."
+    x = x.clone()
+    repeats = x.unflatten(0, (-1, len(tower.prompts)))
+    for (rows, at), v in zip(tower.places, vectors):
+        sets = v if v.ndim == 3 else v[None]
+        tokens = slice(at.start, at.start + sets.shape[1])
+        for r, one in enumerate(sets): repeats[r, rows, tokens] = one.to(x.dtype)
+    return x
+
+# %% ../../nbs/core/methods/prompts.ipynb #b783a5e0
+def _behind(tower: PromptTower, table: nn.Module, vectors: list[Tensor]):
+    "A hook that puts vectors into what a table gives."
+    def hook(module, args, out): return _put(tower, out, vectors)
+    return table.register_forward_hook(hook)
+
+
+def _before(tower: PromptTower, block: nn.Module, vectors: list[Tensor]):
+    "A hook that puts vectors into what a block is given, by position or as `hidden_states`."
+    def hook(module, args, kwargs):
+        if not args:
+            states = _put(tower, kwargs["hidden_states"], vectors)
+            return args, kwargs | dict(hidden_states=states)
+        first, *others = args
+        return (_put(tower, first, vectors), *others), kwargs
+    return block.register_forward_pre_hook(hook, with_kwargs=True)
 
 # %% ../../nbs/core/methods/prompts.ipynb #1a39495a
 class Context(nn.Module):
     "Learned positive and negative context."
     def __init__(self, tower: PromptTower, scale: float):
         super().__init__()
-        self.tower, self.scale = [tower], scale
-        self.vectors = nn.ParameterList(nn.Parameter(v.clone()) for v in tower.start)
-        self.bias = nn.Parameter(torch.zeros(len(tower.prompts)//2))
-        self._frozen: tuple[float, Tensor]|None = None
+        self.tower, self.scale = [tower], scale                     # in a list: its weights are not this module's
+        self.vectors = _parameters(tower.start)
+        half = len(tower.prompts)//2
+        self.bias = nn.Parameter(torch.zeros(half))
+        self._frozen: tuple[float, Tensor]|None = None              # embeddings of evaluation, and their vectors' sum
 
     def text(self) -> Tensor: # (Y, 2, E)
+        "The prompts' embeddings; in evaluation they are kept until the vectors change."
         if self.training or torch.is_grad_enabled():
             self._frozen = None
             return self.tower[0](list(self.vectors))
-        key = float(sum(v.double().abs().sum() for v in self.vectors))
-        if self._frozen is None or self._frozen[0] != key: self._frozen = (key, self.tower[0](list(self.vectors)))
+        sums = [v.double().abs().sum() for v in self.vectors]
+        key = float(sum(sums))
+        if self._frozen is None or self._frozen[0] != key:
+            self._frozen = (key, self.tower[0](list(self.vectors)))
         return self._frozen[1]
 
-    def forward(self, f: Tensor) -> Tensor: return pair_logits(f, self.text(), self.scale) + self.bias
+    def forward(self, f: Tensor) -> Tensor:
+        return pair_logits(f, self.text(), self.scale) + self.bias
+
+# %% ../../nbs/core/methods/prompts.ipynb #e9e02795
+def _parameters(vectors: list[Tensor]) -> nn.ParameterList:
+    "Copies that are learned."
+    return nn.ParameterList(nn.Parameter(v.clone()) for v in vectors)
 
 
 def kg_loss(learned: Tensor, written: Tensor) -> Tensor: # (Y, 2, E) each, unit length
     "KgCoOp's squared distance to the hand-written prompts' embeddings, averaged over classes."
     return (learned - written).square().sum(-1).mean()
 
+# %% ../../nbs/core/methods/prompts.ipynb #d91af811
+@torch.no_grad()
+def _set_bias(m: nn.Module, x: Tensor, y: Tensor) -> None: # (n, ...), and the targets (N, Y) of these images and others
+    "Bring the mean logit of each label to its log odds, where the module's bias is zero."
+    m.bias.copy_(log_odds(y) - m(x).mean(0))
 
+# %% ../../nbs/core/methods/prompts.ipynb #04f43242
 class CoOp(TextMethod):
     "CoOp needs an expert whose text tower takes token embeddings (arXiv 2109.01134)."
-    name, grid, weight = "CoOp", (dict(lr=2e-3), dict(lr=2e-2), dict(lr=5e-4)), 0.0
+    name, weight = "CoOp", 0.0
+    grid = (dict(lr=2e-3),
+            dict(lr=2e-2),
+            dict(lr=5e-4))
+
     @classmethod
     def serves(cls, expert): return learnable_text(expert)
-    def __init__(self, task, k, budget, lr=2e-3, weight=None):
+
+    def __init__(self, task, k, budget, lr=2e-3, weight=None): # weight: lambda; None: the method's own
         super().__init__(task, k, budget)
         self.lr, self.weight = lr, self.weight if weight is None else weight
 
-    def make(self, f: Tensor) -> nn.Module: return Context(PromptTower(self.expert, self.task.labels), self.scale)
+    def make(self, f: Tensor) -> nn.Module:
+        return Context(PromptTower(self.expert, self.task.labels), self.scale)
 
     def train(self):
         f, y, written = self.start()
         torch.manual_seed(self.task.seed)
         m = self.make(f)
-        with torch.no_grad(): m.bias.copy_(log_odds(y) - m(f).mean(0))
-        def loss(part):
-            if not self.weight: return bce(m(f[part]), y[part])
-            text = m.text()
-            return bce(pair_logits(f[part], text, self.scale) + m.bias, y[part]) + self.weight*kg_loss(text, written)
+        _set_bias(m, f, y)
+        def loss(part): return self._loss(m, f[part], y[part], written)
         self.steps(m, loss, len(f))
 
+    def _loss(self, m: nn.Module, f: Tensor, y: Tensor, written: Tensor) -> Tensor: # scalar
+        if not self.weight: return bce(m(f), y)
+        text = m.text()
+        logits = pair_logits(f, text, self.scale) + m.bias
+        return bce(logits, y) + self.weight*kg_loss(text, written)
+
     def steps(self, m, loss, n):
-        from dataclasses import replace
-        self.budget = replace(self.budget, batch=max(self.budget.batch, math.ceil(n/2)))
+        batch = max(self.budget.batch, math.ceil(n/2))
+        self.budget = replace(self.budget, batch=batch)
         self.run(m, loss, n, self.lr)
 
-
+# %% ../../nbs/core/methods/prompts.ipynb #6c096667
 class KgCoOp(CoOp):
     "KgCoOp needs an expert whose text tower takes token embeddings (arXiv 2303.13283)."
-    name, grid, weight = "KgCoOp", (dict(lr=2e-3, weight=8.0), dict(lr=2e-2, weight=8.0), dict(lr=2e-2, weight=1.0)), 8.0
+    name, weight = "KgCoOp", 8.0
+    grid = (dict(lr=2e-3, weight=8.0),
+            dict(lr=2e-2, weight=8.0),
+            dict(lr=2e-2, weight=1.0))
 
 # %% ../../nbs/core/methods/prompts.ipynb #7d275206
 class MetaContext(Context):
@@ -151,22 +245,35 @@ class MetaContext(Context):
     def __init__(self, tower: PromptTower, scale: float, embed_dim: int):
         super().__init__(tower, scale)
         inner = max(1, embed_dim//16)
-        self.meta = nn.Sequential(nn.Linear(embed_dim, inner), nn.ReLU(), nn.Linear(inner, self.vectors[0].shape[-1]))
-        nn.init.zeros_(self.meta[-1].weight)
-        nn.init.zeros_(self.meta[-1].bias)                # starts as CoOp starts
+        width = self.vectors[0].shape[-1]
+        first, last = nn.Linear(embed_dim, inner), nn.Linear(inner, width)
+        self.meta = nn.Sequential(first, nn.ReLU(), last)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)                         # starts as CoOp starts
 
     def contexts(self, f: Tensor) -> list[Tensor]: # [(B, M, D), (B, M, D)]
-        shift = self.meta(F.normalize(f, dim=-1))[:, None]
-        return [v + shift for v in self.vectors]
+        shift = self.meta(F.normalize(f, dim=-1))
+        return [v + shift[:, None] for v in self.vectors]
 
     def forward(self, f: Tensor) -> Tensor:
-        return torch.cat([pair_logits(part, self.tower[0](self.contexts(part)), self.scale) for part in f.split(16)]) + self.bias
+        logits = [self._some(part) for part in f.split(16)]
+        return torch.cat(logits) + self.bias
 
+    def _some(self, f: Tensor) -> Tensor: # (B, Y), without the bias
+        text = self.tower[0](self.contexts(f))
+        return pair_logits(f, text, self.scale)
 
+# %% ../../nbs/core/methods/prompts.ipynb #22f5ad43
 class CoCoOp(CoOp):
     "CoCoOp needs an expert whose text tower takes token embeddings (arXiv 2203.05557)."
-    name, grid = "CoCoOp", (dict(lr=2e-3), dict(lr=2e-2), dict(lr=5e-4))
-    def make(self, f): return MetaContext(PromptTower(self.expert, self.task.labels), self.scale, f.shape[1])
+    name = "CoCoOp"
+    grid = (dict(lr=2e-3),
+            dict(lr=2e-2),
+            dict(lr=5e-4))
+
+    def make(self, f):
+        tower = PromptTower(self.expert, self.task.labels)
+        return MetaContext(tower, self.scale, f.shape[1])
 
     def start(self):
         f, y, text = super().start()
@@ -174,13 +281,15 @@ class CoCoOp(CoOp):
         return f[kept], y[kept], text
 
     def score(self):
-        from medbridge.evaluation.evaluate import macro
         rows = self.task.rows["val"][:self.budget.images]
-        return (lambda: macro(self.task.targets[rows], self.predict(self.task, rows))) if len(rows) else None
+        if not len(rows): return None
+        def value(): return macro(self.task.targets[rows], self.predict(self.task, rows))
+        return value
 
     def steps(self, m, loss, n):
-        from dataclasses import replace
-        self.budget = replace(self.budget, epochs=self.budget.tower_epochs or self.budget.epochs, batch=min(8, self.budget.batch))
+        epochs = self.budget.tower_epochs or self.budget.epochs
+        batch = min(8, self.budget.batch)
+        self.budget = replace(self.budget, epochs=epochs, batch=batch)
         self.run(m, loss, n, self.lr)
 
 # %% ../../nbs/core/methods/prompts.ipynb #e720a3fc
@@ -190,79 +299,118 @@ def prompted(expert: Expert,
              carry=False,           # after the last of them: False, no prompts; True, its outputs go on (MaPLe)
             ) -> Tensor:            # (B, E)
     "The image feature of the frozen tower with tokens put beside the image's before each block."
-    h, last = expert.embed(x.to(expert.device, expert.dtype)), None
+    tower = expert.on(expert.grids(x))
+    h = expert.embed(x.to(expert.device, expert.dtype))
+    last = None
     for t in range(1, expert.depth + 1):
-        if t <= len(prompts): h, last = expert.step_joint(h, prompts[t - 1].to(h.dtype).expand(len(h), -1, -1), t)
-        elif carry: h, last = expert.step_joint(h, last, t)
-        else: h = expert.run_block(h, t)
-    return expert.finish(h).float()
+        if t <= len(prompts):
+            fresh = prompts[t - 1].to(h.dtype)
+            h, last = tower.step_joint(h, fresh.expand(len(h), -1, -1), t)
+        elif carry: h, last = tower.step_joint(h, last, t)
+        else: h = tower.run_block(h, t)
+    return tower.finish(h).float()
 
+# %% ../../nbs/core/methods/prompts.ipynb #c9c21367
+def _uniform(n: int, expert: Expert) -> nn.Parameter: # (n, D)
+    "Tokens as the paper's code draws them, by the size of a patch and the width."
+    inputs = 3*expert.patch_size**2
+    bound = math.sqrt(6/(inputs + expert.width))
+    tokens = torch.empty(n, expert.width)
+    return nn.Parameter(tokens.uniform_(-bound, bound))
 
-def _uniform(n: int, expert: Expert) -> nn.Parameter:
-    bound = math.sqrt(6/(3*expert.patch_size**2 + expert.width))
-    return nn.Parameter(torch.empty(n, expert.width).uniform_(-bound, bound))
-
-
+# %% ../../nbs/core/methods/prompts.ipynb #1e6a3cb2
 class VisualPrompts(nn.Module):
     "Prompts for every block, and a head."
     def __init__(self, expert: Expert, head: Head, n=8):
         super().__init__()
         self.expert, self.head = [expert], head
-        self.prompts = nn.ParameterList(_uniform(n, expert) for _ in range(expert.depth))
-    def forward(self, x: Tensor) -> Tensor: return self.head(prompted(self.expert[0], x, list(self.prompts)))
+        drawn = [_uniform(n, expert) for _ in range(expert.depth)]
+        self.prompts = nn.ParameterList(drawn)
 
+    def forward(self, x: Tensor) -> Tensor:
+        f = prompted(self.expert[0], x, list(self.prompts))
+        return self.head(f)
 
+# %% ../../nbs/core/methods/prompts.ipynb #93fbb468
 class VPTDeep(TowerMethod):
     "VPT-deep needs an expert with a transformer tower (arXiv 2203.12119)."
-    name, grid = "VPT-deep", (dict(lr=5e-3), dict(lr=5e-2), dict(lr=1e-3))
+    name = "VPT-deep"
+    grid = (dict(lr=5e-3),
+            dict(lr=5e-2),
+            dict(lr=1e-3))
+
     @classmethod
     def serves(cls, expert): return expert.family != "timm_cnn"
-    def __init__(self, task, k, budget, lr=5e-3, prompts=8):
+
+    def __init__(self, task, k, budget, lr=5e-3, prompts=8): # prompts: tokens in each block
         super().__init__(task, k, budget)
         self.lr, self.prompts = lr, prompts
 
     def build(self):
         m = VisualPrompts(self.expert, self.head(), self.prompts)
-        return m, [dict(params=list(m.prompts.parameters()), lr=self.lr), dict(params=list(m.head.parameters()), lr=1e-4)]
+        prompts = dict(params=list(m.prompts.parameters()), lr=self.lr)
+        head = dict(params=list(m.head.parameters()), lr=1e-4)
+        return m, [prompts, head]
 
-# %% ../../nbs/core/methods/prompts.ipynb #c554c4f8
+# %% ../../nbs/core/methods/prompts.ipynb #e1b02116
+def _of_length(v: Tensor, n: int) -> Tensor: # (n, D)
+    "The first `n` vectors, zeros behind where there are fewer."
+    missing = max(0, n - len(v))
+    return F.pad(v[:n], (0, 0, 0, missing))
+
+# %% ../../nbs/core/methods/prompts.ipynb #a2416a80
 class MultiModalPrompts(nn.Module):
     "MaPLe's coupled prompts."
     def __init__(self, expert: Expert, labels: list[str], scale: float, length=2, depth=9):
         super().__init__()
         tower = PromptTower(expert, labels)
-        self.expert, self.tower, self.scale, self.length = [expert], [tower], scale, length
+        self.expert, self.tower = [expert], [tower]
+        self.scale, self.length = scale, length
         depth = min(depth, len(tower.blocks), expert.depth)
         width = tower.start[0].shape[-1]
-        self.first = nn.ParameterList(nn.Parameter(v.clone()) for v in tower.start)                                  # the whole context; its first `length` vectors are coupled
-        self.deep = nn.ParameterList(nn.Parameter(torch.randn(2, length, width)*0.02) for _ in range(depth - 1))
-        self.couple = nn.ModuleList(nn.Linear(width, expert.width) for _ in range(depth))
+        deep = [torch.randn(2, length, width)*0.02 for _ in range(depth - 1)]
+        self.first = _parameters(tower.start)      # whole contexts, of which `length` vectors are coupled
+        self.deep = _parameters(deep)
+        couple = [nn.Linear(width, expert.width) for _ in range(depth)]
+        self.couple = nn.ModuleList(couple)
         self.bias = nn.Parameter(torch.zeros(len(labels)))
 
     def text_prompts(self) -> list[Tensor]: # (2, b, D) for blocks 1 to J
-        first = torch.stack([F.pad(v[:self.length], (0, 0, 0, max(0, self.length - len(v)))) for v in self.first])
-        return [first, *self.deep]
+        first = [_of_length(v, self.length) for v in self.first]
+        return [torch.stack(first), *self.deep]
 
     def image_prompts(self) -> list[Tensor]: # (2b, D_v) for blocks 1 to J
-        return [f(p).flatten(0, 1) for f, p in zip(self.couple, self.text_prompts())]
+        pairs = zip(self.couple, self.text_prompts())
+        return [f(p).flatten(0, 1) for f, p in pairs]
 
     def forward(self, x: Tensor) -> Tensor:
-        text = self.tower[0](list(self.first), deep=[list(p) for p in self.deep])
-        return pair_logits(prompted(self.expert[0], x, self.image_prompts(), carry=True), text, self.scale) + self.bias
+        deep = [list(p) for p in self.deep]
+        text = self.tower[0](list(self.first), deep=deep)
+        image = prompted(self.expert[0], x, self.image_prompts(), carry=True)
+        return pair_logits(image, text, self.scale) + self.bias
 
-
+# %% ../../nbs/core/methods/prompts.ipynb #1e5b428b
 class MaPLe(TowerMethod):
     "MaPLe needs an expert with a transformer tower and a text tower that takes token embeddings (arXiv 2210.03117)."
-    name, grid = "MaPLe", (dict(lr=2e-3), dict(lr=1e-2), dict(lr=5e-4))
+    name = "MaPLe"
+    grid = (dict(lr=2e-3),
+            dict(lr=1e-2),
+            dict(lr=5e-4))
+
     @classmethod
     def serves(cls, expert): return learnable_text(expert) and expert.family != "timm_cnn"
-    def __init__(self, task, k, budget, lr=2e-3, length=2, depth=9):
+
+    def __init__(self, task, k, budget, lr=2e-3,
+                 length=2, # vectors of a prompt
+                 depth=9): # blocks with prompts, at most
         super().__init__(task, k, budget)
         self.lr, self.length, self.depth = lr, length, depth
 
     def build(self):
-        m = MultiModalPrompts(self.expert, self.task.labels, float(self.expert.logit_scale or 1.0), self.length, self.depth)
+        scale = float(self.expert.logit_scale or 1.0)
+        m = MultiModalPrompts(self.expert, self.task.labels, scale, self.length, self.depth)
         rows = self.seen()
         y = torch.from_numpy(self.task.targets[rows]).float()
-        with torch.no_grad(): m.bias.copy_(log_odds(y) - m(self.task.pixels(self.k, rows[:64])).mean(0))
-        return m, [dict(params=list(m.parameters()), lr=self.lr)]
+        _set_bias(m, self.task.pixels(self.k, rows[:64]), y)
+        learned = dict(params=list(m.parameters()), lr=self.lr)
+        return m, [learned]

@@ -8,6 +8,7 @@ __all__ = ['register', 'names', 'Fitted', 'fit']
 # %% ../../nbs/core/methods/search.ipynb #9c3f088a
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,28 +18,48 @@ from .. import experts as experts_module
 from ..basics import InputError, did_you_mean
 from ..evaluation.evaluate import macro
 from ..experts.core import Expert
+from ..markup import Markup, as_html, html_table
 from . import adapters, probes, prompts, tuning
 from .contract import Budget, Method, Task, peak_memory
 from .ours import MedBridgeMethod
 
-# %% ../../nbs/core/methods/search.ipynb #884c98ac
+# %% ../../nbs/core/methods/search.ipynb #ea847acf
 _ADDED: dict[str, type[Method]] = {}
 
+def _classes() -> dict[str, type[Method]]:
+    "Methods by name: the library's, then those that were registered."
+    listed: list[type[Method]] = [
+        MedBridgeMethod,
+        probes.ZeroShot, probes.Probe,
+        adapters.CLIPAdapter, adapters.TipAdapterF,
+        prompts.CoOp, prompts.CoCoOp, prompts.KgCoOp, prompts.MaPLe, prompts.VPTDeep,
+        tuning.LoRA, tuning.FullFineTuning,
+        probes.UniformEnsemble, probes.StackedProbe,
+        tuning.SupervisedCNN,
+        probes.HeaderControl, probes.ShuffledControl,
+    ]
+    return {c.name: c for c in [*listed, *_ADDED.values()]}
 
-def register(cls: type[Method]) -> type[Method]: # a subclass of `Method` with a name; returned, so that it works as a decorator
-    "Add a method of your own to `names` and `fit`. Raises `InputError` for a class without a name, or one that is taken."
-    if not cls.name: raise InputError(f"The method {cls.__name__} has no name.", remedy="give the class an attribute `name`.")
-    again = cls.name in _ADDED and _ADDED[cls.name].__qualname__ == cls.__qualname__ # a cell that is run twice
-    if cls.name in _classes() and not again: raise InputError(f"There is a method '{cls.name}' already.", remedy="choose another name.")
+# %% ../../nbs/core/methods/search.ipynb #8c11269a
+def register(cls: type[Method], # a subclass of `Method` with a name
+            ) -> type[Method]:  # the same, so that it works as a decorator
+    """Add a method of your own to `names` and `fit`.
+    Raises `InputError` for a class without a name, or one that is taken."""
+    if not cls.name:
+        problem = f"The method {cls.__name__} has no name."
+        raise InputError(problem, remedy="give the class an attribute `name`.")
+    known = _ADDED.get(cls.name)
+    again = known is not None and known.__qualname__ == cls.__qualname__ # a cell that is run twice
+    if cls.name in _classes() and not again:
+        raise InputError(f"There is a method '{cls.name}' already.", remedy="choose another name.")
     _ADDED[cls.name] = cls
     return cls
 
-
-def _classes() -> dict[str, type[Method]]:
-    "Methods by name; their modules are read at the first call."
-    listed: list[type[Method]] = [MedBridgeMethod, probes.ZeroShot, probes.Probe, adapters.CLIPAdapter, adapters.TipAdapterF, prompts.CoOp, prompts.CoCoOp, prompts.KgCoOp, prompts.MaPLe, prompts.VPTDeep,
-                                  tuning.LoRA, tuning.FullFineTuning, probes.UniformEnsemble, probes.StackedProbe, tuning.SupervisedCNN, probes.HeaderControl, probes.ShuffledControl]
-    return {c.name: c for c in [*listed, *_ADDED.values()]}
+# %% ../../nbs/core/methods/search.ipynb #11c8646a
+def _entries(cls: type[Method], experts: list[Expert]) -> list[str]:
+    "The names of one method for some experts."
+    if not cls.single: return [cls.name]
+    return [f"{cls.name}: {e.name}" for e in experts if cls.serves(e)]
 
 
 def names(experts=None # names or `Expert` objects; None: the methods' bare names
@@ -47,20 +68,54 @@ def names(experts=None # names or `Expert` objects; None: the methods' bare name
     classes = _classes()
     if experts is None: return list(classes)
     members = [e if isinstance(e, Expert) else experts_module.load(e) for e in experts]
-    return [n for c in classes.values() for n in ([f"{c.name}: {e.name}" for e in members if c.serves(e)] if c.single else [c.name])]
+    return sum([_entries(c, members) for c in classes.values()], [])
 
-
-def _resolve(name: str, task: Task) -> tuple[type[Method], int|None]:
+# %% ../../nbs/core/methods/search.ipynb #d2470a89
+def _resolve(name: str, task: Task) -> tuple[type[Method], int|None]: # the class, and the place of its expert
+    "What a name means for a task. Raises `InputError` for a name, an expert or a pair that there is not."
     classes, known = _classes(), names(task.experts)
-    if name in classes and not classes[name].single: return classes[name], None
-    kind, _, which = name.rpartition(": ")
-    if name in classes and len(task.experts) == 1: kind, which = name, task.experts[0].name
-    if kind not in classes or not classes[kind].single: raise did_you_mean(name, known, "method")
     at = {e.name: i for i, e in enumerate(task.experts)}
+    single = {n: c for n, c in classes.items() if c.single}
+    if name in classes and name not in single: return classes[name], None
+    kind, _, which = name.rpartition(": ")
+    if name in classes and len(task.experts) == 1:
+        kind, which = name, task.experts[0].name
+    if kind not in single: raise did_you_mean(name, known, "method")
     if which not in at: raise did_you_mean(which, at, "expert of this task")
-    if not classes[kind].serves(task.experts[at[which]]):
-        raise InputError(f"'{kind}' cannot use the expert '{which}' ({task.experts[at[which]].family}).", remedy=f"{(classes[kind].__doc__ or '').split('.')[0]}; methods for these experts: {', '.join(known)}.")
-    return classes[kind], at[which]
+    cls, expert = single[kind], task.experts[at[which]]
+    if not cls.serves(expert): raise _refusal(cls, expert, known)
+    return cls, at[which]
+
+# %% ../../nbs/core/methods/search.ipynb #a665199f
+def _refusal(cls: type[Method], expert: Expert, known: list[str]) -> InputError:
+    "What to say where a method cannot use an expert; the first sentence about the method says why."
+    need = (cls.__doc__ or "").split(".")[0]
+    remedy = f"{need}; methods for these experts: {', '.join(known)}."
+    problem = f"'{cls.name}' cannot use the expert '{expert.name}' ({expert.family})."
+    return InputError(problem, remedy=remedy)
+
+# %% ../../nbs/core/methods/search.ipynb #a4cec0d5
+def _facts_of(trainable: int,
+              seconds: float,
+              peak: float,        # bytes, or NaN
+              value: float,       # validation macro AUROC, or NaN
+              stopped: str|None,
+             ) -> list[str]:
+    "What a trained method says of itself, as far as it is known."
+    facts = {
+        f"{trainable:,} trainable parameters": True,
+        f"{seconds:.1f} s": True,
+        f"peak {peak/2**20:,.0f} MiB": np.isfinite(peak),
+        f"validation macro AUROC {value:.3f}": np.isfinite(value),
+        f"stopped: {stopped}": stopped,
+    }
+    return [fact for fact, known in facts.items() if known]
+
+# %% ../../nbs/core/methods/search.ipynb #3c19c29c
+def _search_row(row: dict, names: list[str]) -> list: # cells; those of the setting that was kept are bold
+    def shown(value): return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not row["chosen"]: return ["", *(shown(row[name]) for name in names)]
+    return [Markup("<b>chosen</b>"), *(Markup(f"<b>{as_html(shown(row[name]))}</b>") for name in names)]
 
 # %% ../../nbs/core/methods/search.ipynb #39f9e62a
 @dataclass
@@ -75,7 +130,8 @@ class Fitted:
     details: dict = field(default_factory=dict) # MedBridge: `gates` (n_val, Y, K), `history`, `model`
 
     def predict(self, task: Task, rows) -> np.ndarray:
-        "(n, Y) logits for rows of a task with the same labels and experts; the control of shuffled labels gives (P, n, Y), one for each of its P permutations."
+        """(n, Y) logits for rows of a task with the same labels and experts; the control of shuffled labels gives
+        (P, n, Y), one for each of its P permutations."""
         self.method.task.fits(task)
         return self.method.predict(task, np.asarray(rows))
 
@@ -86,46 +142,86 @@ class Fitted:
 
     def _facts(self) -> list[str]:
         value = self.search.val_macro_auroc[self.search.chosen].max()
-        return [f"{self.trainable:,} trainable parameters", f"{self.seconds:.1f} s", *([f"peak {self.peak_memory/2**20:,.0f} MiB"] if np.isfinite(self.peak_memory) else []),
-                *([f"validation macro AUROC {value:.3f}"] if np.isfinite(value) else []), *([f"stopped: {self.stopped}"] if self.stopped else [])]
+        return _facts_of(self.trainable, self.seconds, self.peak_memory, value, self.stopped)
 
-    def __repr__(self) -> str: return f"Fitted({self.name!r}, {', '.join(self._facts())}; {len(self.search)} setting{'s'*(len(self.search) != 1)} tried)"
+    def __repr__(self) -> str:
+        n, facts = len(self.search), ", ".join(self._facts())
+        return f"Fitted({self.name!r}, {facts}; {n} setting{'s'*(n != 1)} tried)"
 
     def _repr_html_(self) -> str:
-        from html import escape
-        show = lambda v: f"{v:.3f}" if isinstance(v, float) else str(v)
         names = [c for c in self.search if c != "chosen"]
-        rows = "".join(f"<tr style='font-weight:{'bold' if r['chosen'] else 'normal'}'><td>{'chosen' if r['chosen'] else ''}</td>{''.join(f'<td>{escape(show(r[c]))}</td>' for c in names)}</tr>" for r in self.search.to_dict("records"))
-        return f"<p><b>{escape(self.name)}</b>: {escape(', '.join(self._facts()))}</p><table><tr><th></th>{''.join(f'<th>{escape(str(c))}</th>' for c in names)}</tr>{rows}</table>"
+        rows = [_search_row(row, names) for row in self.search.to_dict("records")]
+        facts = as_html(", ".join(self._facts()))
+        return f"<p><b>{as_html(self.name)}</b>: {facts}</p>{html_table(['', *names], rows)}"
+
+# %% ../../nbs/core/methods/search.ipynb #8d394f66
+def _check_labels(task: Task) -> None:
+    "Raise `InputError` where there is nothing to learn."
+    y = task.targets[task.rows["train"]]
+    if not len(y):
+        problem = f"Data set '{task.manifest.name}' has no training images."
+        raise InputError(problem, remedy="give the manifest a column `split`, or pass rows=.")
+    if len(np.unique(y[np.isfinite(y)])) > 1: return
+    problem = "All observed training labels are equal, or none is observed: there is nothing to learn."
+    raise InputError(problem, task.manifest.facts.get("source"), remedy="check the label columns and policies.")
+
+# %% ../../nbs/core/methods/search.ipynb #7bdfb2fe
+def _settings(cls: type[Method], task: Task, budget: Budget, options: dict) -> list[dict]:
+    "The settings of a method's grid that are tried, `options` in place of what they say, equal ones once."
+    asked = [{**setting, **options} for setting in cls.grid]
+    different = {str(setting): setting for setting in asked}
+    trials = budget.trials if len(task.rows["val"]) else 1 # without validation nothing could choose
+    return list(different.values())[:max(1, trials)]
+
+# %% ../../nbs/core/methods/search.ipynb #82b5363f
+def _validate(method: Method, task: Task) -> float:
+    "The validation macro AUROC of a method, of several answers that of their mean; NaN without validation rows."
+    rows = task.rows["val"]
+    if not len(rows): return float("nan")
+    p = method.predict(task, rows)
+    if p.ndim == 3: p = p.mean(0)
+    return round(macro(task.targets[rows], p), 6)
+
+# %% ../../nbs/core/methods/search.ipynb #c25364d5
+def _made(name: str, make, setting: dict) -> Method: # make: settings -> `Method`
+    "A method with one setting. Raises `InputError` for an option that it does not take."
+    try: return make(**setting)
+    except TypeError as error:
+        problem = f"'{name}' does not take these options: {error}."
+        raise InputError(problem, remedy="see the class's parameters.") from error
 
 
+def _trained(m: Method, task: Task, began: float) -> dict: # began: on the clock of `time.perf_counter`
+    "Train a method; what a search writes of it."
+    m.train()
+    value = _validate(m, task)
+    seconds = time.perf_counter() - began
+    return dict(val_macro_auroc=value, seconds=seconds, stopped=m.details.get("stopped"))
+
+# %% ../../nbs/core/methods/search.ipynb #145475ae
 def fit(name: str,              # of `names(experts)`
         task: Task,
         budget: Budget = Budget(),
         **options,              # settings of the method, in place of those it would search
        ) -> Fitted:
-    "Train a method: every setting of its grid within the budget, the best on the validation macro AUROC kept. Raises `InputError` for an unknown method, expert or option, and for training rows without both classes."
+    """Train a method: every setting of its grid within the budget, the best on the validation macro AUROC kept.
+    Raises `InputError` for an unknown method, expert or option, and for training rows without both classes."""
     cls, k = _resolve(name, task)
-    y = task.targets[task.rows["train"]]
-    if not len(y): raise InputError(f"Data set '{task.manifest.name}' has no training images.", remedy="give the manifest a column `split`, or pass rows=.")
-    if not np.isfinite(y).any() or np.nanmin(y) == np.nanmax(y): raise InputError("All observed training labels are equal, or none is observed: there is nothing to learn.", task.manifest.facts.get("source"), remedy="check the label columns and policies.")
-    settings = list({str(s): s for s in [{**s, **options} for s in cls.grid]}.values())[:max(1, budget.trials if len(task.rows["val"]) else 1)]
-    found, start = [], time.perf_counter()
-    kept: dict[str, Any] = {}
+    _check_labels(task)
+    start, rows = time.perf_counter(), []
+    kept: dict[str, Any] = {}                       # what one setting leaves to the next
     best: tuple[float, Method, int]|None = None
     with peak_memory() as peak:
-        for setting in settings:
+        for n, setting in enumerate(_settings(cls, task, budget, options)):
             began = time.perf_counter()
-            try: m = cls(task, k, budget, **setting)
-            except TypeError as error: raise InputError(f"'{name}' does not take these options: {error}.", remedy="see the class's parameters.") from error
+            m = _made(name, partial(cls, task, k, budget), setting)
             m.kept = kept
-            m.train()
-            p = m.predict(task, task.rows["val"]) if len(task.rows["val"]) else None
-            value = round(macro(task.targets[task.rows["val"]], p if p.ndim == 2 else p.mean(0)), 6) if p is not None else float("nan")
-            found.append(dict(setting, val_macro_auroc=value, seconds=time.perf_counter() - began, stopped=m.details.get("stopped")))
-            if best is None or value > best[0]: best = (value, m, len(found) - 1)
+            rows.append(setting | _trained(m, task, began))
+            value = rows[-1]["val_macro_auroc"]
+            if best is None or value > best[0]: best = (value, m, n)
     assert best is not None
-    search = pd.DataFrame(found)
-    search["chosen"] = np.arange(len(search)) == best[2]
-    m = best[1]
-    return Fitted(name, m, m.trainable, time.perf_counter() - start, peak[0], search, m.details)
+    _, m, n = best
+    search = pd.DataFrame(rows)
+    search["chosen"] = np.arange(len(search)) == n
+    seconds = time.perf_counter() - start
+    return Fitted(name, m, m.trainable, seconds, peak[0], search, m.details)

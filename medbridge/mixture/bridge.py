@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..basics import InputError, did_you_mean
 from ..experts.core import Expert
+from .cache import Features
 from .fusion import AUTO, ViewFusion
 from .queries import QueryEncoder
 from .routing import Router, fuse, load_balance
@@ -44,7 +45,7 @@ class Config:
     auxiliary: float = 0.0         # weight of the mean loss of the experts' own scores
     seed: int = 0                  # initialisation and order
 
-
+# %% ../../nbs/core/mixture/bridge.ipynb #1ac7c4f1
 HEADS = ("both", "auto", "text", "linear")
 QUERY_STARTS, READOUTS = ("labels", "random"), ("all", "mean")
 
@@ -82,7 +83,8 @@ class Scorer(nn.Module):
         self.width = e + d*(config.n_queries if config.readout == "all" else 1)  # what the linear head reads
         self.fuse_tokens = ViewFusion(e, pool=config.pool)
         self.fuse_queries = ViewFusion(d, pool=config.pool)
-        self.norm_tokens, self.norm_queries = nn.LayerNorm(e), nn.LayerNorm(d)
+        self.norm_tokens = nn.LayerNorm(e)
+        self.norm_queries = nn.LayerNorm(d)
         self.dropout = nn.Dropout(config.dropout)
         self._add_heads(expert, labels, config.head)
         # of what the head reads, over the training images: one learning rate suits every feature then; set by ridge
@@ -92,7 +94,8 @@ class Scorer(nn.Module):
     def _add_heads(self, expert: Expert, labels: list[str], head: str) -> None:
         self.by_text = scores_by_text(expert, head)
         linear = head == "both" or not self.by_text
-        self.linear = nn.Linear(self.width, len(labels), bias=False) if linear else None
+        self.linear = nn.Linear(self.width, len(labels),
+                                bias=False) if linear else None
         if self.by_text:
             e = expert.embed_dim
             self.register_buffer("text", text_embeddings(expert, labels))
@@ -104,12 +107,15 @@ class Scorer(nn.Module):
             nn.init.normal_(self.linear.weight, std=0.01)
         self.bias = nn.Parameter(torch.zeros(len(labels)))
 
-    def forward(self, pooled: Tensor, states, boxes: Tensor, # (B, N, E), T2 x (B*N, L, D), (B, N, 4)
-                text: Tensor|None = None,                    # (Y', 2, E) of other labels
-               ) -> tuple[Tensor, Tensor]:                   # scores (B, Y), mean query feature (B, D)
+    def forward(self, features: Features, boxes: Tensor, # of B images in N views; (B, N, 4)
+                text: Tensor|None = None,                # (Y', 2, E) of other labels
+                maps: list|None = None,                  # receives the attention of each block, (B*N, heads, Q, L+Q)
+               ) -> tuple[Tensor, Tensor]:               # scores (B, Y), mean query feature (B, D)
         "Scores of all labels, or of those given by text. Raises `InputError` where a linear head is asked for these."
-        m_bar, q_bar = self.fuse(pooled, self.read(pooled, states), boxes)
-        both, mean = self.dropout(self.features(m_bar, q_bar)), q_bar.mean(1)
+        q = self.read(features, maps)
+        m_bar, q_bar = self.fuse(features.pooled, q, boxes)
+        both = self.dropout(self.features(m_bar, q_bar))
+        mean = q_bar.mean(1)
         if self.by_text:
             score = self._text_score(m_bar, both, text)
             if self.linear is not None and text is None:
@@ -123,20 +129,26 @@ class Scorer(nn.Module):
 
     def _text_score(self, m_bar: Tensor, both: Tensor, text: Tensor|None) -> Tensor: # (B, E), (B, E + Q'D) -> (B, Y)
         "Scaled cosine between prompts and the image feature, moved by what was read."
-        e, d = m_bar.shape[-1], self.norm_queries.normalized_shape[0]
-        m, queries = both.split([e, both.shape[-1] - e], -1)
+        e = m_bar.shape[-1]
+        d = self.norm_queries.normalized_shape[0]
+        m, queries = both.split(
+            [e, both.shape[-1] - e], -1)
         mean_query = queries.unflatten(-1, (-1, d)).mean(-2)
         moved = self.project(torch.cat([m, mean_query], -1))
-        v = F.normalize(F.normalize(m_bar, dim=-1) + moved, dim=-1)
+        v = F.normalize(F.normalize(m_bar, dim=-1) + moved,
+                        dim=-1)
         scale = self.log_scale.exp().clamp(max=1000)
         if text is None:
             return scale*(v @ unit_difference(self.text)) + self.bias
         return scale*(v @ unit_difference(text)) + self.bias.mean()
 
-    def read(self, pooled: Tensor, states) -> Tensor: # (B, N, E), T2 x (B*N, L, D) -> (B, Q', N, D)
+    def read(self, features: Features, maps: list|None = None) -> Tensor: # -> (B, Q', N, D); `maps` as in `forward`
         "What the queries bring home from each view; Q' is 1 for their mean."
-        batch, views = pooled.shape[:2]
-        q = self.queries(states)
+        batch, views = features.pooled.shape[:2]
+        q = self.queries(features.states, features.grids, return_attention=maps is not None)
+        if maps is not None:
+            q, attention = q
+            maps.extend(attention)
         if self.readout == "mean": q = q.mean(1, keepdim=True)
         of_all = q.expand(batch*views, -1, -1)
         return of_all.unflatten(0, (batch, views)).transpose(1, 2)
@@ -147,7 +159,8 @@ class Scorer(nn.Module):
             ) -> tuple[Tensor, Tensor]: # (B, E), (B, Q', D)
         "Views become one; each query's on its own."
         each = q.shape[1]
-        q_bar = self.fuse_queries(q.flatten(0, 1), boxes.repeat_interleave(each, 0))
+        q_bar = self.fuse_queries(q.flatten(0, 1),
+                                  boxes.repeat_interleave(each, 0))
         return self.fuse_tokens(pooled, boxes), q_bar.unflatten(0, (-1, each))
 
     def features(self, m_bar: Tensor, q_bar: Tensor) -> Tensor: # (B, E), (B, Q', D) -> (B, E + Q'D)
@@ -180,6 +193,7 @@ class Output:
     gates: Tensor  # (B, Y, K)
     scores: Tensor # (B, Y, K), each expert's logits; NaN where it is missing
     queries: list  # per expert (B, D), or None where it is missing
+    attention: list|None = None # where asked for: per expert, of each block (B*N, heads, Q, L+Q)
 
 
 def stacked_scores(scores: list[Tensor|None] # per expert (B, Y), None where it is missing
@@ -187,9 +201,10 @@ def stacked_scores(scores: list[Tensor|None] # per expert (B, Y), None where it 
     "Scores side by side; NaN where an expert is missing."
     there = next(s for s in scores if s is not None)
     nothing = torch.full_like(there, float("nan"))
-    return torch.stack([nothing if s is None else s for s in scores], -1)
+    return torch.stack([nothing if s is None else s for s in scores],
+                       -1)
 
-
+# %% ../../nbs/core/mixture/bridge.ipynb #688a120d
 class Bridge(nn.Module):
     "All trainable parts of a mixture."
     def __init__(self, experts: list[Expert], labels: list[str], config: Config):
@@ -197,7 +212,8 @@ class Bridge(nn.Module):
         if not experts: raise InputError("No experts given.", remedy="name at least one.")
         self.scorers = nn.ModuleList(Scorer(e, labels, config) for e in experts)
         widths = [e.width for e in experts]
-        self.router = Router(widths, len(labels), config.routing, temperature=config.temperature, top_k=config.top_k)
+        self.router = Router(
+            widths, len(labels), config.routing, temperature=config.temperature, top_k=config.top_k)
 
     def train(self, mode=True) -> "Bridge":
         "As any module; frozen scorers (see `medbridge.training.grow`) answer as they will when others are trained."
@@ -206,19 +222,22 @@ class Bridge(nn.Module):
             if not s.bias.requires_grad: s.eval()
         return self
 
-    def forward(self, features: list, boxes: Tensor, # per expert (pooled, states) or None where it is dropped
+    def forward(self, features: list, boxes: Tensor, # Features of each expert, or None where it is dropped; (B, N, 4)
                 text: list|None = None,              # per expert (Y', 2, E), to score other labels
+                return_attention=False,              # of the queries, one-way: `Output.attention`
                ) -> Output:
         "Answers of all experts, mixed. Raises `InputError` where no expert is left."
         texts = [None]*len(features) if text is None else text
-        def answer(scorer, f, t):
-            return (None, None) if f is None else scorer(*f, boxes, t)
-        answers = map(answer, self.scorers, features, texts)
+        maps: list[list|None] = [[] if return_attention else None for _ in features]
+        def answer(scorer, f, t, kept):
+            return (None, None) if f is None else scorer(f, boxes, t, kept)
+        answers = map(answer, self.scorers, features, texts, maps)
         scores, queries = map(list, zip(*answers))
         gates, scores = self.router(queries), stacked_scores(scores)
         if text is not None:                                           # an unseen label takes the image's mean gate
-            gates = gates.mean(1, keepdim=True).expand(-1, scores.shape[1], -1)
-        return Output(fuse(gates, scores), gates, scores, queries)
+            gates = gates.mean(1,
+                               keepdim=True).expand(-1, scores.shape[1], -1)
+        return Output(fuse(gates, scores), gates, scores, queries, maps if return_attention else None)
 
 # %% ../../nbs/core/mixture/bridge.ipynb #0fdfbac1
 def masked_entropy(logits: Tensor, targets: Tensor, # (B, Y); 1, 0, NaN (not observed)
@@ -230,7 +249,7 @@ def masked_entropy(logits: Tensor, targets: Tensor, # (B, Y); 1, 0, NaN (not obs
     each = F.binary_cross_entropy_with_logits(logits, known, reduction="none", pos_weight=positive_weight)
     return (each*seen).sum()/seen.sum().clamp(min=1)
 
-
+# %% ../../nbs/core/mixture/bridge.ipynb #966f923e
 def loss_function(output: Output, targets: Tensor, # (B, Y) 1, 0, NaN (not observed)
                   balance=0.01,                    # weight of the load-balancing term
                   positive_weight: Tensor|None = None, # (Y,), of positives

@@ -32,9 +32,10 @@ def _source(manifest: Manifest) -> str:
 
 
 def _range(ages: np.ndarray) -> list[float]|None:
-    return [float(np.min(ages)), float(np.max(ages))] if len(ages) else None
+    return [float(np.min(ages)),
+            float(np.max(ages))] if len(ages) else None
 
-
+# %% ../../nbs/core/mixture/card.ipynb #457bfb97
 def data_facts(manifest: Manifest,
                labels: list[str]|None = None, # of the model; default: the manifest's
               ) -> dict[str, Any]:
@@ -46,10 +47,11 @@ def data_facts(manifest: Manifest,
     positives = (y == 1).sum(0).tolist()
     observed = np.isin(y, (0, 1)).sum(0).tolist()
     return dict(
-        name=manifest.name, fingerprint=manifest.fingerprint, images=len(t), patients=int(t.patient_id.nunique()),
-        credentialed=manifest.credentialed, stand_in=manifest.stand_in, source=_source(manifest),
-        positives=dict(zip(labels, positives)), observed=dict(zip(labels, observed)),
-        views=_counts(t.view), sexes=_counts(t.sex), ages=_range(ages))
+        name=manifest.name, fingerprint=manifest.fingerprint, images=len(t),
+        patients=int(t.patient_id.nunique()), credentialed=manifest.credentialed, stand_in=manifest.stand_in,
+        source=_source(manifest), positives=dict(zip(labels, positives)),
+        observed=dict(zip(labels, observed)), views=_counts(t.view),
+        sexes=_counts(t.sex), ages=_range(ages))
 
 # %% ../../nbs/core/mixture/card.ipynb #387f3fc9
 FEW = 20   # positives below which a label counts as hardly trained
@@ -57,7 +59,8 @@ FEW = 20   # positives below which a label counts as hardly trained
 
 def _label_gaps(positives: dict[str, int]) -> list[str]:
     none = [label for label, n in positives.items() if n == 0]
-    rare = {label: n for label, n in positives.items() if 0 < n < FEW}
+    rare = {label: n for label, n in positives.items()
+            if 0 < n < FEW}
     few = [f"{label} ({n})" for label, n in rare.items()]
     out = []
     if none: out.append(f"Labels without a single positive image: {', '.join(none)}.")
@@ -99,8 +102,12 @@ def gaps_of_image(facts: dict[str, Any],  # model.facts
                  ) -> list[str]:
     "In what an image differs from all training images."
     d, out = facts.get("data") or {}, []
-    view, age, sex = image.get("view"), image.get("age"), image.get("sex")
-    views, ages, sexes = d.get("views"), d.get("ages"), d.get("sexes")
+    view = image.get("view")
+    age = image.get("age")
+    sex = image.get("sex")
+    views = d.get("views")
+    ages = d.get("ages")
+    sexes = d.get("sexes")
     if view and views and view not in views:
         out.append(f"view {view} was not in the training data ({', '.join(views)})")
     if age is not None and ages and not ages[0] <= age <= ages[1]:
@@ -136,7 +143,8 @@ def _what_it_is(config: dict[str, Any]) -> list[str]:
 # %% ../../nbs/core/mixture/card.ipynb #6771d5fe
 def _markdown_table(head: list[str], rows) -> list[str]:
     def line(cells): return f"| {' | '.join(map(str, cells))} |"
-    return [line(head), "|" + "---|"*len(head), *map(line, rows), ""]
+    return [line(head), "|" + "---|"*len(head),
+            *map(line, rows), ""]
 
 # %% ../../nbs/core/mixture/card.ipynb #ec66fe23
 def _training_data(d: dict[str, Any]) -> list[str]:
@@ -147,7 +155,8 @@ def _training_data(d: dict[str, Any]) -> list[str]:
     size = f"{d['images']:,} images of {patients:,} patients"
     what = f"{d['name']}: {size}, fingerprint `{d['fingerprint']}`."
     positives = d.get("positives", {})
-    rows = [(label, n, d["observed"][label]) for label, n in positives.items()]
+    rows = [(label, n, d["observed"][label])
+            for label, n in positives.items()]
     return [what + stand_in, "", *_markdown_table(["label", "positive", "observed"], rows)]
 
 # %% ../../nbs/core/mixture/card.ipynb #00ef9dde
@@ -155,7 +164,8 @@ def _results(facts: dict[str, Any]) -> list[str]:
     "All numbers among the facts."
     def is_number(v):
         return isinstance(v, (int, float)) and not isinstance(v, bool)
-    numbers = {k: v for k, v in sorted(facts.items()) if is_number(v)}
+    numbers = {k: v for k, v in sorted(facts.items())
+               if is_number(v)}
     rows = [(k, f"{v:g}") for k, v in numbers.items()]
     return ["## Results", "", *_markdown_table(["measure", "value"], rows)] if rows else []
 
@@ -189,11 +199,12 @@ def model_card(config: dict[str, Any],          # content of config.json
     experts = [f"- `{e['name']}` (fingerprint `{e['fingerprint']}`)" for e in config["experts"]]
     versions = [f"{package} {v}" for package, v in config.get("versions", {}).items()]
     missing = [f"- {gap}" for gap in gaps(facts)]
-    lines = [*_front_matter(d.get("stand_in", False)), *_what_it_is(config),
-             *section("Labels", ", ".join(config["labels"])), *section("Experts", *experts),
-             "## Training data", "", *_training_data(d), *section("Not trained on", *missing),
-             *_results(facts), *_kept_start(facts, config["config"]),
-             *section("Calibration", _calibrated(calibration)), *section("Versions", ", ".join(versions))]
+    lines = [*_front_matter(d.get("stand_in", False)),
+             *_what_it_is(config), *section("Labels", ", ".join(config["labels"])),
+             *section("Experts", *experts), "## Training data", "", *_training_data(d),
+             *section("Not trained on", *missing), *_results(facts),
+             *_kept_start(facts, config["config"]), *section("Calibration", _calibrated(calibration)),
+             *section("Versions", ", ".join(versions))]
     return "\n".join(lines)
 
 # %% ../../nbs/core/mixture/card.ipynb #243347b6
@@ -208,8 +219,10 @@ def write_folder(part: Path,               # folder with model.safetensors in it
     "Write everything beside the weights."
     import medbridge
     if calibration is not None: write_json(part/CALIBRATION, calibration)
-    files = {n: fingerprint(part/n) for n in (WEIGHTS, CALIBRATION) if (part/n).is_file()}
-    names = {str(i): label for i, label in enumerate(config["labels"])}
+    files = {n: fingerprint(part/n) for n in (WEIGHTS, CALIBRATION)
+             if (part/n).is_file()}
+    names = {str(i): label
+             for i, label in enumerate(config["labels"])}
     config = dict(config, format=FORMAT, medbridge=medbridge.__version__, versions=package_versions(),
                   files=files, id2label=names)
     write_json(part/"config.json", config)
@@ -218,7 +231,6 @@ def write_folder(part: Path,               # folder with model.safetensors in it
 # %% ../../nbs/core/mixture/card.ipynb #366e1540
 NEEDED = ("labels", "config", "views", "experts", "files")
 AGAIN = "save the model again."
-
 
 def _check_format(config, path: Path) -> None:
     "Raise `InputError` for what another version wrote, or what is not whole."
@@ -232,7 +244,7 @@ def _check_format(config, path: Path) -> None:
     if absent:
         raise InputError(f"The model's configuration lacks '{absent[0]}'.", path, remedy=AGAIN)
 
-
+# %% ../../nbs/core/mixture/card.ipynb #9545b9a5
 def _check_files(folder: Path, files: dict[str, str]) -> None: # name -> fingerprint
     "Raise `InputError` for a file that is missing or is not the one that was saved."
     copy = "copy the whole folder, or save the model again."
@@ -245,7 +257,7 @@ def _check_files(folder: Path, files: dict[str, str]) -> None: # name -> fingerp
     if WEIGHTS not in files:
         raise InputError(f"The saved model is not complete: it names no {WEIGHTS}.", folder, remedy=AGAIN)
 
-
+# %% ../../nbs/core/mixture/card.ipynb #37c4125c
 def read_folder(folder: str|Path) -> tuple[dict[str, Any], dict|None]: # config, calibration
     "Read and verify a saved model's description. Raises `InputError` for a missing, damaged or foreign file or format."
     folder = Path(folder)

@@ -23,6 +23,7 @@ from ..data.manifest import Manifest
 from ..data.radiograph import as_pixels
 from ..evaluation.calibrate import Calibration
 from ..experts.core import Expert
+from ..markup import html_table
 from . import cache, card
 from .bridge import Bridge, Config, Output, Scorer
 from .routing import GrownRouter
@@ -33,7 +34,7 @@ from .views import Views
 def _some(n: int, what: str) -> str:
     return f"{n:,} {what}" + "s"*(n != 1)
 
-
+# %% ../../nbs/core/mixture/core.ipynb #39c589f4
 @dataclass
 class Prediction:
     "Answers for some images."
@@ -74,7 +75,8 @@ def collected(parts: list[Output], labels: list[str], experts: list[str]) -> Pre
         return values.float().cpu().numpy()
     logits = joined("logits")
     probabilities = 1/(1 + np.exp(-logits))
-    return Prediction(list(labels), experts, logits, probabilities, joined("gates"), joined("scores"))
+    return Prediction(list(labels), experts, logits, probabilities, joined("gates"),
+                      joined("scores"))
 
 # %% ../../nbs/core/mixture/core.ipynb #1fa89ef7
 def image_list(images) -> list: # a Manifest, or one or several paths or arrays
@@ -123,10 +125,7 @@ def ask(bridge: Bridge, features: list, boxes: Tensor, # as `FeatureStore.batch`
         text: list[Tensor|None]|None = None) -> Output:
     "One pass, on the device of the trainable parts."
     device = next(bridge.parameters()).device
-    def there(pooled, states):
-        if states is not None: states = [s.to(device) for s in states]
-        return pooled.to(device), states
-    asked = [there(*f) if k else None for f, k in zip(features, keep)]
+    asked = [f.to(device) if k else None for f, k in zip(features, keep)]
     return bridge(asked, boxes.to(device), text)
 
 # %% ../../nbs/core/mixture/core.ipynb #46e67e47
@@ -138,15 +137,6 @@ def checked_config(labels: list[str], options: dict[str, Any]) -> Config:
     if len(set(labels)) != len(list(labels)):
         raise InputError("A label is named twice.", remedy="name each once.")
     return Config(**options)
-
-# %% ../../nbs/core/mixture/core.ipynb #0e89f405
-def _html_table(head: list[str], rows: list[list]) -> str:
-    "A table whose cells are escaped."
-    def row(cells, tag):
-        shown = [f"<{tag}>{escape(str(c))}</{tag}>" for c in cells]
-        return f"<tr>{''.join(shown)}</tr>"
-    body = "".join(row(r, "td") for r in rows)
-    return f"<table>{row(head, 'th')}{body}</table>"
 
 # %% ../../nbs/core/mixture/core.ipynb #6e227082
 def _n_parameters(module) -> int: return sum(p.numel() for p in module.parameters())
@@ -177,7 +167,8 @@ def embedded_folder() -> Path:
 def saved_options(c: dict[str, Any]) -> tuple[Views, dict[str, Any]]: # c: content of config.json
     "Views and options of a saved model; models saved before two of these were options had them so."
     def plain(value): return tuple(value) if isinstance(value, list) else value
-    views: dict[str, Any] = {name: plain(value) for name, value in c["views"].items()}
+    views: dict[str, Any] = {name: plain(value)
+                             for name, value in c["views"].items()}
     return Views(**views), dict(readout="mean", query_start="random") | c["config"]
 
 # %% ../../nbs/core/mixture/core.ipynb #b7c49cc1
@@ -196,7 +187,8 @@ def load_weights(bridge: Bridge, file: Path) -> None:
     "Read the trainable weights. Raises `InputError` where they do not fit."
     from safetensors.torch import load_file
     ours = bridge.state_dict()
-    weights = {k: v for k, v in ours.items() if k.endswith(AT_REST)}
+    weights = {k: v for k, v in ours.items()
+               if k.endswith(AT_REST)}
     try:
         for name, values in load_file(file).items():
             if name not in ours: name = name.replace(".project.", ".linear.") # what linear heads were called once
@@ -233,7 +225,8 @@ class Mixture:
         self.config = checked_config(labels, options)
         self.labels = list(labels)
         self.views = Views(n=views) if isinstance(views, int) else views
-        def loaded(e): return e if isinstance(e, Expert) else experts_module.load(e, device=device)
+        def loaded(e):
+            return e if isinstance(e, Expert) else experts_module.load(e, device=device)
         self.experts = list(map(loaded, experts))
         self.facts: dict = {}                            # of training: data, epochs, results
         self.calibration: Calibration|None = None
@@ -259,7 +252,7 @@ class Mixture:
         trained = _trained_on(self.facts.get("data") or {})
         what = f"<b>{type(self).__name__}</b>: {views}, routing by {self.config.routing}"
         rows = list(map(_expert_row, self.experts, self.bridge.scorers))
-        experts = _html_table(["expert", "family", "frozen tower", "head", "trainable"], rows)
+        experts = html_table(["expert", "family", "frozen tower", "head", "trainable"], rows, text=4)
         labels = f"{len(self.labels)} labels: {escape(', '.join(self.labels))}"
         what = f"<p>{what}; trained on {trained}; {calibrated}</p>"
         return f"{what}{experts}<div style='max-height:8em;overflow-y:auto'>{labels}</div>"
@@ -275,9 +268,11 @@ class Mixture:
         "Answers from cached features."
         keep = kept_experts(self.names, drop)
         index = np.arange(len(store)) if index is None else np.asarray(index)
-        parts = np.array_split(index, max(1, -(-len(index)//batch)))
+        parts = np.array_split(index,
+                               max(1, -(-len(index)//batch)))
         self.bridge.eval()
-        answers = [ask(self.bridge, *store.batch(rows), keep) for rows in parts if len(rows)]
+        answers = [ask(self.bridge, *store.batch(rows), keep)
+                   for rows in parts if len(rows)]
         return collected(answers, self.labels, self.names)
 
     @torch.no_grad()
@@ -295,7 +290,8 @@ class Mixture:
         answers = []
         for at in range(0, len(images), batch):
             pixels = [as_pixels(i) for i in images[at:at + batch]]
-            boxes = [cache.boxes_of(p, self.views, n, self.experts) for n, p in enumerate(pixels, at)]
+            boxes = [cache.boxes_of(p, self.views, n, self.experts)
+                     for n, p in enumerate(pixels, at)]
             features = cache.compute(self.experts, self.starts, pixels, boxes)
             answers.append(ask(self.bridge, *features, keep, text))
         return collected(answers, labels or self.labels, self.names)
@@ -306,9 +302,10 @@ class Mixture:
         folder = Path(folder)
         fold(self)
         experts = [dict(name=e.name, fingerprint=e.fingerprint) for e in self.experts]
-        config = dict(labels=self.labels, config=asdict(self.config), views=asdict(self.views),
-                      experts=experts, facts=self.facts)
-        weights = {k: v.contiguous() for k, v in self.bridge.state_dict().items()}
+        config = dict(labels=self.labels, config=asdict(self.config),
+                      views=asdict(self.views), experts=experts, facts=self.facts)
+        weights = {k: v.contiguous()
+                   for k, v in self.bridge.state_dict().items()}
         calibration = None if self.calibration is None else self.calibration.to_dict()
         with atomic_dir(folder) as part:
             save_file(weights, part/card.WEIGHTS)

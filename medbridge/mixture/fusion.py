@@ -18,7 +18,8 @@ def box_embedding(boxes: Tensor, # (B, N, 4) x0, y0, x1, y1 relative to the imag
                   width: int,
                  ) -> Tensor:    # (B, N, width)
     "Sinusoids of a box's centre and size (Vaswani et al. 2017, arXiv 1706.03762)."
-    low, high = boxes[..., :2], boxes[..., 2:]
+    low = boxes[..., :2]
+    high = boxes[..., 2:]
     centre, size = (low + high)/2, high - low
     values = torch.cat([centre, size], -1)                                     # (B, N, 4)
     n = math.ceil(width/8)
@@ -74,7 +75,8 @@ class ViewFusion(nn.Module):
                 return_attention=False,
                ):                    # (B, width)
         "Fused feature; with `return_attention` also (B, N, N), the mean over heads."
-        def by_head(t): return t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        def by_head(t):
+            return t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         qkv = self.qkv(self.placed(x, boxes))
         q, k, v = map(by_head, qkv.chunk(3, -1))
         per_head = q.shape[-1]

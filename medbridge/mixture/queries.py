@@ -61,34 +61,38 @@ class QueryEncoder(nn.Module):
         self.query_tokens[:len(tokens)] = tokens.to(self.query_tokens)*SPREAD
 
     def forward(self, states: list[Tensor], # frozen states h^(T1) .. h^(T-1), each (B, L, D); joint: only the first
+                grids: Tensor|None = None,  # (B, 2), for an expert whose views have their own
                 return_attention=False,     # one-way: also return, per block, (B, heads, Q, L+Q)
                ):                           # (B, Q, D) after the final norm
         "Queries after block T, normalised as the tower's output is."
+        tower = self.expert.on(grids)
         batch = states[0].shape[0] if states else 1
         q = (self.query_tokens*self.scale).expand(batch, -1, -1)
         maps: list[Tensor] = []
-        if self.attention == "joint": q = self._joint(states, q)
-        else: q, maps = self._one_way(states, q, return_attention)
+        if self.attention == "joint": q = self._joint(tower, states, q)
+        else: q, maps = self._one_way(tower, states, q, return_attention)
         q = self.expert.finish_queries(q)
         return (q, maps) if return_attention else q
 
     def _blocks(self) -> range:
         return range(self.start + 1, self.expert.depth + 1) # that queries pass
 
-    def _one_way(self, states: list[Tensor], q: Tensor, return_attention: bool) -> tuple[Tensor, list[Tensor]]:
+    def _one_way(self, tower, states: list[Tensor], q: Tensor,
+                 return_attention: bool) -> tuple[Tensor, list[Tensor]]:
         maps = []
+        absorbed = False if return_attention else None  # attention that is read is that of the plain form
         for t in self._blocks():
             h = states[t - self.start - 1]
-            q = self.expert.step(h, q, t, return_attention=return_attention)
+            q = tower.step(h, q, t, absorbed, return_attention)
             if return_attention:
                 q, attention = q
                 maps.append(attention)
         return q, maps
 
-    def _joint(self, states: list[Tensor], q: Tensor) -> Tensor:
+    def _joint(self, tower, states: list[Tensor], q: Tensor) -> Tensor:
         h = states[0] if states else None
         for t in self._blocks():
-            h, q = self.expert.step_joint(h, q, t)
+            h, q = tower.step_joint(h, q, t)
         return q
 
     def extra_repr(self) -> str:
@@ -153,7 +157,8 @@ def speaking_tokens(x: Tensor,    # (b, M, D) tokens of some images
     def mean_of(rows):
         whole = rows[..., None].expand(-1, -1, x.shape[-1])
         return x.gather(1, whole).mean(1)
-    return torch.stack([mean_of(rows) for rows in top.unbind(-1)], 1)
+    return torch.stack(
+        [mean_of(rows) for rows in top.unbind(-1)], 1)
 
 # %% ../../nbs/core/mixture/queries.ipynb #9315f496
 def normalised_tokens(experts: list[Expert], blocks: list[int], batches):
@@ -163,7 +168,7 @@ def normalised_tokens(experts: list[Expert], blocks: list[int], batches):
             norm = e.parts(block).norm1
             yield rows, k, norm(x.to(e.device, e.dtype)).float()
 
-
+# %% ../../nbs/core/mixture/queries.ipynb #c7059ef7
 @torch.no_grad()
 def label_directions(experts: list[Expert],
                      blocks: list[int],        # T1 + 1 of each, which the tokens enter
@@ -176,7 +181,8 @@ def label_directions(experts: list[Expert],
     "Where positive images differ from negative ones (Dietterich et al. 1997, doi:10.1016/S0004-3702(96)00034-3)."
     contrast, of = label_contrast(targets)
     def nothing():
-        return [torch.zeros(len(of), e.width, device=e.device) for e in experts]
+        return [torch.zeros(len(of), e.width, device=e.device)
+                for e in experts]
     if not len(of): return nothing(), of
     found, spreads = nothing(), [TokenSpread() for _ in experts]
     for rows, k, x in normalised_tokens(experts, blocks, batches):
@@ -190,13 +196,14 @@ def label_directions(experts: list[Expert],
         found = nothing()
         for rows, k, x in normalised_tokens(experts, blocks, batches):
             speaks = speaking_tokens(x, w[k], share)
-            found[k] += torch.einsum("by,byd->yd", contrast[rows].to(x.device), speaks)
+            found[k] += torch.einsum("by,byd->yd",
+                                     contrast[rows].to(x.device), speaks)
         w = directions()
     def found_for(v, covariance):
         return v[:0] if is_flat(covariance) else unit_rows(v)
     return list(map(found_for, w, covariances)), of
 
-
+# %% ../../nbs/core/mixture/queries.ipynb #0b8b4926
 def unit_rows(w: Tensor) -> Tensor:
     return w/w.norm(dim=1, keepdim=True).clamp(min=1e-12)
 

@@ -20,7 +20,7 @@ def only_largest(logits: Tensor, k: int) -> Tensor: # (..., K) -> (..., K), -inf
     nobody = torch.full_like(logits, float("-inf"))
     return nobody.scatter(-1, kept, logits.gather(-1, kept))
 
-
+# %% ../../nbs/core/mixture/routing.ipynb #fc67cdfa
 def gates_from(logits: Tensor,         # (B, Y, K)
                there: list[bool],      # whether each expert answers
                temperature=1.0,
@@ -45,7 +45,8 @@ def load_balance(gates: Tensor # (B, Y, K)
                 ) -> Tensor:   # scalar; 1 when the load is even
     "K times the sum over experts of (share of first choices) x (mean gate) (Fedus et al. 2022, arXiv 2101.03961)."
     k = gates.shape[-1]
-    first = torch.nn.functional.one_hot(gates.argmax(-1), k).to(gates.dtype)
+    first = torch.nn.functional.one_hot(gates.argmax(-1),
+                                        k).to(gates.dtype)
     share = first.flatten(0, -2).mean(0)
     return k*(share*gates.flatten(0, -2).mean(0)).sum()
 
@@ -67,7 +68,8 @@ def projected(projections, features: list[Tensor|None]) -> Tensor: # K of (B, wi
     def part(p, f):
         if f is not None: return p(f)
         return batch.new_zeros(len(batch), p[1].out_features)
-    return torch.cat([part(p, f) for p, f in zip(projections, features)], -1)
+    return torch.cat(
+        [part(p, f) for p, f in zip(projections, features)], -1)
 
 # %% ../../nbs/core/mixture/routing.ipynb #1370ddb7
 def check_routing(routing: str, temperature: float, top_k: int|None, n_experts: int) -> None:
@@ -143,7 +145,8 @@ def fold_router(grown) -> Router: # of a `GrownRouter`
     (first, _, last), (old_first, _, old_last) = router.mlp, old.mlp
     first.weight.copy_(torch.cat([old_first.weight, grown.enter.weight], 1))
     first.bias.copy_(old_first.bias)
-    for mine, theirs, new in zip(last.parameters(), old_last.parameters(), grown.leave.parameters()):
+    for mine, theirs, new in zip(last.parameters(), old_last.parameters(),
+                                 grown.leave.parameters()):
         by_label = theirs.unflatten(0, (-1, old.n_experts))
         with_new = torch.cat([by_label, new[:, None]], 1)
         mine.copy_(with_new.flatten(0, 1))
@@ -151,19 +154,24 @@ def fold_router(grown) -> Router: # of a `GrownRouter`
     router.prior.copy_(torch.cat([old.prior, no_prior], 1))
     return router
 
-
+# %% ../../nbs/core/mixture/routing.ipynb #0989c0bd
 class GrownRouter(Router):
     "A trained router, frozen, with the columns and rows of one more expert."
     def __init__(self, old: Router, width: int, # of the new expert's query feature
                  start=-4.0,                    # its gate logit before training
                 ):
         widths = [1]*(old.n_experts + 1)
-        super().__init__(widths, old.n_labels, "uniform", temperature=old.temperature, top_k=old.top_k)
-        self.routing, self.old = old.routing, copy.deepcopy(old).requires_grad_(False)
-        routing, hidden = old.project[0][1].out_features, old.mlp[0].out_features
-        self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, routing))
+        super().__init__(widths, old.n_labels, "uniform", temperature=old.temperature,
+                         top_k=old.top_k)
+        self.routing = old.routing
+        self.old = copy.deepcopy(old).requires_grad_(False)
+        routing = old.project[0][1].out_features
+        hidden = old.mlp[0].out_features
+        self.project = nn.Sequential(nn.LayerNorm(width),
+                                     nn.Linear(width, routing))
         self.enter = nn.Linear(routing, hidden, bias=False)
-        self.leave = nn.Linear(hidden, old.mlp[-1].out_features//old.n_experts)
+        self.leave = nn.Linear(hidden,
+                               old.mlp[-1].out_features//old.n_experts)
         nn.init.zeros_(self.enter.weight)
         nn.init.zeros_(self.leave.weight)
         nn.init.constant_(self.leave.bias, start)
@@ -175,7 +183,8 @@ class GrownRouter(Router):
         if new is not None:
             u = u + self.enter(self.project(new))
         u = old.mlp[1](u)
-        known = old.mlp[2](u).unflatten(-1, (-1, old.n_experts))
+        known = old.mlp[2](u).unflatten(-1,
+                                        (-1, old.n_experts))
         added = self.leave(u)[..., None]
         logits = torch.cat([known + old.prior, added], -1)
         return logits.expand(-1, self.n_labels, -1)

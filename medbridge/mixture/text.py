@@ -79,7 +79,8 @@ def label_prompts(label: str) -> tuple[list[str], list[str]]: # positive, negati
 def mean_direction(sentences: Tensor # (P, E) embeddings
                   ) -> Tensor:       # (E,) unit length
     "Each sentence normalised, averaged, normalised again (prompt ensembling)."
-    return F.normalize(F.normalize(sentences, dim=-1).mean(0), dim=-1)
+    return F.normalize(F.normalize(sentences, dim=-1).mean(0),
+                       dim=-1)
 
 # %% ../../nbs/core/mixture/text.ipynb #75cc124b
 def text_embeddings(expert,            # an Expert with a text encoder
@@ -88,7 +89,8 @@ def text_embeddings(expert,            # an Expert with a text encoder
     "Embed the prompts of `labels`; see `mean_direction`. Raises `InputError` for an expert without text."
     def both_sides(label):
         positive, negative = label_prompts(label)
-        return torch.stack([mean_direction(expert.text(positive)), mean_direction(expert.text(negative))])
+        return torch.stack(
+            [mean_direction(expert.text(positive)), mean_direction(expert.text(negative))])
     return torch.stack([both_sides(label) for label in labels])
 
 # %% ../../nbs/core/mixture/text.ipynb #5bb532f1

@@ -43,7 +43,8 @@ def grid_shape(n: int, height: int, width: int) -> tuple[int, int]: # rows, colu
     def from_square(shape):
         rows, columns = shape
         return abs(math.log((height/rows)/(width/columns))), shape
-    divisors = [d for d in range(1, n + 1) if n % d == 0]
+    divisors = [d for d in range(1, n + 1)
+                if n % d == 0]
     return min(zip(divisors, reversed(divisors)), key=from_square)
 
 # %% ../../nbs/core/mixture/views.ipynb #440ed015
@@ -69,9 +70,12 @@ def grid_boxes(height: int, width: int, n: int, overlap: float) -> list[tuple]: 
 def _random_box(rng, height, width, area) -> tuple:
     "A window whose share of the image and whose aspect (3:4 to 4:3) are drawn; it is at least one pixel."
     share = rng.uniform(*area)
-    aspect = math.exp(rng.uniform(math.log(3/4), math.log(4/3)))
-    w = max(1.0, min(width, math.sqrt(share*height*width*aspect)))
-    h = max(1.0, min(height, math.sqrt(share*height*width/aspect)))
+    aspect = math.exp(rng.uniform(math.log(3/4),
+                                  math.log(4/3)))
+    w = max(1.0,
+            min(width, math.sqrt(share*height*width*aspect)))
+    h = max(1.0,
+            min(height, math.sqrt(share*height*width/aspect)))
     x = rng.uniform(0, width - w)
     y = rng.uniform(0, height - h)
     return x, y, x + w, y + h
@@ -79,7 +83,8 @@ def _random_box(rng, height, width, area) -> tuple:
 # %% ../../nbs/core/mixture/views.ipynb #1164f75a
 def window_sums(values: np.ndarray, h: int, w: int) -> np.ndarray: # (R, C) -> (R - h + 1, C - w + 1)
     "Sum over each window of `h` rows and `w` columns."
-    total = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    total = np.pad(values.cumsum(0).cumsum(1),
+                   ((1, 0), (1, 0)))
     upper, lower = total[:-h], total[h:]
     return lower[:, w:] - upper[:, w:] - lower[:, :-w] + upper[:, :-w]
 
@@ -97,8 +102,10 @@ def saliency_boxes(energy: np.ndarray, height: int, width: int, # energy: (rows,
         sums = np.round(window_sums(fine, h, w), 9)
         y, x = np.unravel_index(np.argmax(sums), sums.shape)
         fine[y:y + h, x:x + w] *= 0.25
-        x0, x1 = x/columns*width, (x + w)/columns*width
-        y0, y1 = y/rows*height, (y + h)/rows*height
+        x0 = x/columns*width
+        x1 = (x + w)/columns*width
+        y0 = y/rows*height
+        y1 = (y + h)/rows*height
         boxes.append((x0, y0, x1, y1))
     return boxes
 
@@ -113,7 +120,8 @@ def token_energy(expert, # an Expert
     return expert.patch_map(distance).float().numpy()
 
 # %% ../../nbs/core/mixture/views.ipynb #da030f21
-def local_boxes(height: int, width: int, views: Views, index: int, energy: np.ndarray|None) -> list[tuple]:
+def local_boxes(height: int, width: int, views: Views, index: int,
+                energy: np.ndarray|None) -> list[tuple]:
     "Boxes of the views behind the first, by the sampler that `views` names."
     n = views.n - 1
     if n == 0: return []

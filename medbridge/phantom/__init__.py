@@ -8,11 +8,13 @@ __all__ = []
 # %% ../../nbs/core/phantom/package.ipynb #13d16ec8
 from importlib import import_module as _import_module
 
-_public = {"load": "benchmark", "masks": "benchmark", "render": "benchmark", "SITES": "sites", "load_anatomy": "anatomy"}
+_public = {"load": "benchmark", "masks": "benchmark", "render": "benchmark", "SITES": "sites",
+           "load_anatomy": "anatomy"}
 
 
 def __getattr__(name):
-    if name in _public: return getattr(_import_module(f"medbridge.phantom.{_public[name]}"), name)
+    if name in _public:
+        return getattr(_import_module(f"medbridge.phantom.{_public[name]}"), name)
     raise AttributeError(f"module 'medbridge.phantom' has no attribute '{name}'")
 
 

@@ -41,9 +41,11 @@ class Anatomy:
 
     def mask(self, *prefixes: str) -> np.ndarray:
         "(Z, Y, X) bool: voxels of every structure whose name starts with one of `prefixes`."
-        ids = [i for name, i in self.structures.items() if name.startswith(prefixes)]
+        ids = [i for name, i in self.structures.items()
+               if name.startswith(prefixes)]
         if not ids:
-            raise InputError(f"No structure's name starts with {' or '.join(prefixes)}.", remedy=f"known: {', '.join(self.structures)}.")
+            raise InputError(f"No structure's name starts with {' or '.join(prefixes)}.",
+                             remedy=f"known: {', '.join(self.structures)}.")
         return np.isin(self.labels, ids)
 
     @property
@@ -71,7 +73,7 @@ def asset_path() -> Path:
     import medbridge
     return Path(medbridge.__file__).parent/"assets/anatomy.npz"
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #55a45183
 @lru_cache(maxsize=1)
 def load_anatomy() -> Anatomy:
     "The shipped anatomy; `InputError` when the file is missing or damaged."
@@ -82,24 +84,28 @@ def load_anatomy() -> Anatomy:
             thousandths = z["low"].astype(np.uint16) + (z["high"].astype(np.uint16) << 8)
             labels = z["labels"]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as e:
-        raise InputError(f"The anatomy asset cannot be read ({type(e).__name__}).", path, remedy="install medbridge again.") from None
+        raise InputError(f"The anatomy asset cannot be read ({type(e).__name__}).", path,
+                         remedy="install medbridge again.") from None
     density = thousandths.astype(np.float32)/1000
-    return Anatomy(density, labels, tuple(meta["spacing"]), meta["structures"], fingerprint(path))
+    return Anatomy(density, labels, tuple(meta["spacing"]), meta["structures"],
+                   fingerprint(path))
 
 # %% ../../nbs/core/phantom/anatomy.ipynb #77215bb2
 def _middle(mask: np.ndarray) -> np.ndarray: # (3,) voxels
     "Mean position of the voxels of a mask."
     return np.argwhere(mask).mean(0)
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #17ab79f2
 def hilum(anatomy: Anatomy,
           side: str,        # left, right
          ) -> np.ndarray:   # (3,) as (z, y, x), mm from the centre
-    "Position (z, y, x) in mm of a hilum: where the lung of that side comes nearest to the centre of the pulmonary vessels."
+    """Position (z, y, x) in mm of a hilum: where the lung of that side comes nearest to the centre of the
+    pulmonary vessels."""
     vessels = anatomy.mask("heart", "pulmonary_vein", "atrial")
     veins = anatomy.mask("pulmonary_vein")
     centre = _middle(veins) if veins.any() else _middle(vessels)
-    lobes = [n for n in anatomy.structures if n.startswith("lung_") and n.endswith(side)]
+    lobes = [n for n in anatomy.structures
+             if n.startswith("lung_") and n.endswith(side)]
     lung = np.argwhere(anatomy.mask(*lobes))
     squares = ((lung - centre)*np.array(anatomy.spacing))**2
     nearest = lung[np.argsort(squares.sum(1))[:2000]]
@@ -115,21 +121,23 @@ def _filled_between(mask: np.ndarray) -> np.ndarray: # (Z, Y, X) bool
     between = (xs >= first[..., None]) & (xs <= last[..., None])
     return mask | (mask.any(2)[..., None] & between)
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #06212e86
 def _to_hilum(anatomy: Anatomy) -> np.ndarray: # (Z, Y, X) float16
     "Distance to the nearer hilum, mm."
     axes = np.indices(anatomy.shape, dtype=np.float32)
     nearest = np.full(anatomy.shape, np.inf, np.float32)
     for side in ("left", "right"):
         at = anatomy.to_index(hilum(anatomy, side))
-        squares = [((axis - c)*s)**2 for axis, c, s in zip(axes, at, anatomy.spacing)]
+        squares = [((axis - c)*s)**2
+                   for axis, c, s in zip(axes, at, anatomy.spacing)]
         nearest = np.minimum(nearest, sum(squares))
     return np.sqrt(nearest).astype(np.float16)
 
 # %% ../../nbs/core/phantom/anatomy.ipynb #d1692e4e
 LUNGS = ("lung_",)
-DISTANCES = {"lung": "inside the lungs, distance to their surface", "heart": "outside the heart, distance to it (0 inside)",
-             "hilum": "distance to the nearest hilum", "wall": "inside the lungs, distance to the chest wall (ribs side)"}
+DISTANCES = {"lung": "inside the lungs, distance to their surface",
+             "heart": "outside the heart, distance to it (0 inside)", "hilum": "distance to the nearest hilum",
+             "wall": "inside the lungs, distance to the chest wall (ribs side)"}
 
 
 def _compute_distance(anatomy: Anatomy, name: str) -> np.ndarray: # (Z, Y, X) float16
@@ -146,12 +154,14 @@ def _compute_distance(anatomy: Anatomy, name: str) -> np.ndarray: # (Z, Y, X) fl
 @lru_cache(maxsize=None)
 def _distance(name: str) -> np.ndarray:
     "A distance map of the shipped anatomy, kept in memory and in the cache."
-    if name not in DISTANCES: raise InputError(f"Unknown distance map '{name}'.", remedy=f"known: {', '.join(DISTANCES)}.")
+    if name not in DISTANCES:
+        raise InputError(f"Unknown distance map '{name}'.", remedy=f"known: {', '.join(DISTANCES)}.")
     anatomy = load_anatomy()
     path = cache_dir("phantom")/f"distance-{name}-{anatomy.digest}.npy"
     if not path.exists():
         with atomic_path(path) as part:
-            with open(part, "wb") as f: np.save(f, _compute_distance(anatomy, name))
+            with open(part, "wb") as f:
+                np.save(f, _compute_distance(anatomy, name))
     return np.load(path)
 
 # %% ../../nbs/core/phantom/anatomy.ipynb #4f505d49
@@ -169,7 +179,7 @@ class Patient:
     breast: float             # thickness of the breast shadow, mm (0: none)
     bumps: tuple              # smooth individual displacements: (x, y, z, sigma, dx, dz) each, mm
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #8241dfa8
 def _between(value: float, low: float, high: float) -> float:
     "A number, held between two limits."
     return float(np.clip(value, low, high))
@@ -182,15 +192,17 @@ def _draw_bump(rng: np.random.Generator) -> tuple: # (x, y, z, sigma, dx, dz), m
     by = rng.normal(0, 3.0, 2)
     return tuple(float(v) for v in (*centre, reach, *by))
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #e0bad91d
 def draw_patient(seed: int,            # decides everything
                  sex: str|None = None, # given, or drawn
                  age: float|None = None,
                 ) -> Patient:
     "Draw a patient: one seed, one person."
     rng = np.random.default_rng([seed, 11])
-    if sex not in ("F", "M"): sex = "M" if rng.random() < 0.55 else "F"
-    if age is None or not np.isfinite(age): age = _between(rng.normal(55, 17), 18, 95)
+    if sex not in ("F", "M"):
+        sex = "M" if rng.random() < 0.55 else "F"
+    if age is None or not np.isfinite(age):
+        age = _between(rng.normal(55, 17), 18, 95)
     age = float(age)
     size = rng.normal(0.965 if sex == "F" else 1.02, 0.03)
     build = rng.normal(0, 1)                                 # slim to stout, in standard deviations
@@ -198,12 +210,16 @@ def draw_patient(seed: int,            # decides everything
     width = size*(1 + 0.025*build + rng.normal(0, 0.015))
     height = size*(1 + rng.normal(0, 0.02))
     fat = 1 + 0.22*build + rng.normal(0, 0.08)
-    lungs = rng.normal(2 - 0.08*(age - 50) - 4*build, 8)
+    lungs = rng.normal(
+        2 - 0.08*(age - 50) - 4*build, 8)
     heart = rng.normal(0.0015*(age - 55) + 0.01*build, 0.035)
     chest = rng.normal(0, 0.02)
-    breast = _between(rng.normal(24 + 8*build, 8), 6, 48) if sex == "F" else 0.0
-    return Patient(sex, age, _between(width, 0.88, 1.14), _between(height, 0.9, 1.1), _between(fat, 0.6, 1.8),
-                   _between(lungs, -25, 18), _between(heart, -0.1, 0.1), _between(chest, -0.05, 0.05), breast, bumps)
+    breast = _between(rng.normal(24 + 8*build, 8),
+                      6, 48) if sex == "F" else 0.0
+    return Patient(sex, age, _between(width, 0.88, 1.14),
+                   _between(height, 0.9, 1.1), _between(fat, 0.6, 1.8),
+                   _between(lungs, -25, 18), _between(heart, -0.1, 0.1),
+                   _between(chest, -0.05, 0.05), breast, bumps)
 
 # %% ../../nbs/core/phantom/anatomy.ipynb #d0d2fa60
 @dataclass(frozen=True)
@@ -220,7 +236,7 @@ class Pose:
     gap: float = 30.0         # detector to the nearer body surface, mm
     field: float = 350.0      # side of the square detector field, mm
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #65797456
 def draw_pose(patient: Patient, rng: np.random.Generator,
               view="PA",  # PA, AP
               **geometry, # fields of `Pose` that are given: source, gap, field
@@ -232,7 +248,8 @@ def draw_pose(patient: Patient, rng: np.random.Generator,
     tilt = around(0.05 if ap else 0.025, 0.11)
     roll = around(0.03 if ap else 0.012, 0.07)
     shift = (around(7, 16), around(6, 14))
-    inspiration = _between(rng.normal(-9 if ap else 0, 6), -26, 10)
+    inspiration = _between(rng.normal(-9 if ap else 0, 6),
+                           -26, 10)
     place = dict(source=1150.0, gap=45.0) if ap else {}
     return Pose(patient, view, rotation, tilt, roll, shift, inspiration, **{**place, **geometry})
 
@@ -246,15 +263,18 @@ def _widen_heart(pose: Pose, x, y, z):
     "Move (x, z) towards the heart's centre, so that the heart of the image is larger; more in AP images."
     widening = pose.patient.heart + 0.02*(pose.view == "AP")
     grow = widening*_bell(((y + 15)/45)**2)
-    shrink = grow*_bell(((x - 22)/60)**2 + ((z - 20)/60)**2)
+    from_heart = ((x - 22)/60)**2 + ((z - 20)/60)**2
+    shrink = grow*_bell(from_heart)
     return x - (x - 22)*shrink, z - (z - 20)*shrink
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #d9f15d0b
 def _bump(x, y, z, bumps: tuple):
     "Sum of the individual displacements (dx, dz) at (x, y, z)."
     dx = dz = 0.0
     for bx, by, bz, reach, along_x, along_z in bumps:
-        w = _bell(((x - bx)/reach)**2 + ((y - by)/(1.5*reach))**2 + ((z - bz)/reach)**2)
+        across = ((x - bx)/reach)**2
+        along = ((y - by)/(1.5*reach))**2
+        w = _bell(across + along + ((z - bz)/reach)**2)
         dx, dz = dx + along_x*w, dz + along_z*w
     return dx, dz
 
@@ -279,13 +299,15 @@ def magnification(pose: Pose, y, # depth in mm from the centre, posterior positi
     to_detector = pose.gap + to_surface
     return pose.source/(pose.source - to_detector)
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #232d0ee7
 def backward(pose: Pose, u, v, y, # detector position from its centre (right, down) and depth, mm
              depth: float):       # thickness of the body, mm
     "Canonical (x, z) in mm seen at detector position (u, v) in the plane at depth y."
     m = magnification(pose, y, depth)
-    x, z = u/m - pose.shift[0], v/m - pose.shift[1]
-    c, s = math.cos(pose.roll), math.sin(pose.roll)
+    x = u/m - pose.shift[0]
+    z = v/m - pose.shift[1]
+    c = math.cos(pose.roll)
+    s = math.sin(pose.roll)
     x, z = c*x + s*z, c*z - s*x
     x = (x - y*math.sin(pose.rotation))/math.cos(pose.rotation)
     z = z - y*math.tan(pose.tilt)
@@ -299,21 +321,24 @@ def _undisplace(pose: Pose, x, y, z, tolerance: float):
         bx, bz = _displace(pose, px, y, pz)
         ex, ez = x - bx, z - bz
         px, pz = px + ex, pz + ez
-        error = max(np.abs(ex).max(initial=0), np.abs(ez).max(initial=0))
+        error = max(np.abs(ex).max(initial=0),
+                    np.abs(ez).max(initial=0))
         if error < tolerance: break
     return px, pz
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #e535822c
 def forward(pose: Pose, x, y, z,  # canonical position, mm
             depth: float,         # thickness of the body, mm
             tolerance=1e-9,       # mm
            ):
-    "Detector position (u, v) in mm of canonical points: the inverse of `backward` at each point's depth, by fixed-point iteration."
+    """Detector position (u, v) in mm of canonical points: the inverse of `backward` at each point's depth, by
+    fixed-point iteration."""
     x, y, z = (np.asarray(a, float) for a in (x, y, z))
     px, pz = _undisplace(pose, x, y, z, tolerance)
     px = px*math.cos(pose.rotation) + y*math.sin(pose.rotation)
     pz = pz + y*math.tan(pose.tilt)
-    c, s = math.cos(pose.roll), math.sin(pose.roll)
+    c = math.cos(pose.roll)
+    s = math.sin(pose.roll)
     px, pz = c*px - s*pz, s*px + c*pz
     m = magnification(pose, y, depth)
     return (px + pose.shift[0])*m, (pz + pose.shift[1])*m
@@ -321,31 +346,34 @@ def forward(pose: Pose, x, y, z,  # canonical position, mm
 # %% ../../nbs/core/phantom/anatomy.ipynb #37fac599
 SLABS = 20
 
-
 @lru_cache(maxsize=1)
 def _slabs() -> tuple:
     "Coronal slabs (S, 2, Z, X) of soft tissue and bone in mm of water, and the voxel borders of the slabs along y."
     import torch
     anatomy = load_anatomy()
-    edges = np.linspace(0, anatomy.shape[1], SLABS + 1).round().astype(int)
-    def integral(part, low, high): return part[:, low:high].sum(1)*anatomy.spacing[1]
+    edges = np.linspace(0, anatomy.shape[1],
+                        SLABS + 1).round().astype(int)
+    def integral(part, low, high):
+        return part[:, low:high].sum(1)*anatomy.spacing[1]
     stack = []
     for low, high in zip(edges[:-1], edges[1:]):
         stack.append([integral(anatomy.soft, low, high), integral(anatomy.bone, low, high)])
     return torch.from_numpy(np.array(stack, np.float32)), edges
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #3ecef747
 @lru_cache(maxsize=1)
 def _lung_depth() -> tuple[int, int]:
     "First and last coronal plane that cuts the lungs."
     planes = np.flatnonzero(load_anatomy().mask(*LUNGS).any((0, 2)))
     return int(planes.min()), int(planes.max())
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #6aaae1ab
 def _outside_lungs(edges: np.ndarray, first: int, last: int) -> np.ndarray: # (S,) in [0, 1]
     "Share of each slab that lies in front of the lungs' first plane or behind their last."
-    beyond = np.maximum(first - edges[:-1], edges[1:] - last)
-    return np.clip(beyond/(edges[1] - edges[0]), 0, 1)
+    beyond = np.maximum(first - edges[:-1],
+                        edges[1:] - last)
+    return np.clip(
+        beyond/(edges[1] - edges[0]), 0, 1)
 
 # %% ../../nbs/core/phantom/anatomy.ipynb #85ddc907
 @lru_cache(maxsize=8)
@@ -356,7 +384,7 @@ def _linear(n: int, m: int):
     apart = np.abs(at[:, None] - np.arange(n))
     return torch.from_numpy(np.maximum(0, 1 - apart).astype(np.float32))
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #57ce2106
 def _interpolate(nodes,     # (S, n, n, 2) float32 tensor
                  size: int, # points a side
                 ):          # (S, size, size, 2)
@@ -383,7 +411,7 @@ def _onto_part(grid,          # (..., 2) x and z from -1 to 1 over the plane
     scale = torch.tensor([all_x/n_x, all_z/n_z])
     return grid*scale - torch.tensor([2*off_x/n_x, 2*off_z/n_z])
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #d718ed5c
 def _spread(t: np.ndarray, # detector positions, mm from the centre
             field: float,  # side of the detector, mm
             base: int,     # pixels a side
@@ -392,7 +420,8 @@ def _spread(t: np.ndarray, # detector positions, mm from the centre
     px = field/base
     low = np.floor((t.min() + field/2)/px) - 3
     high = np.ceil((t.max() + field/2)/px) + 3
-    return slice(int(np.clip(low, 0, base)), int(np.clip(high, 0, base)))
+    return slice(int(np.clip(low, 0, base)),
+                 int(np.clip(high, 0, base)))
 
 # %% ../../nbs/core/phantom/anatomy.ipynb #0ba01ce2
 def _breast(dx: np.ndarray, dy: np.ndarray, # position on the detector from the breast's centre, mm
@@ -403,7 +432,7 @@ def _breast(dx: np.ndarray, dy: np.ndarray, # position on the detector from the 
     r2 = (dx/rx)**2 + (dy/ry)**2
     return (patient.breast*np.sqrt(np.clip(1 - r2, 0, None))).astype(np.float32)
 
-
+# %% ../../nbs/core/phantom/anatomy.ipynb #d11466f0
 def _into_slabs(difference: np.ndarray,    # (c, z, y, x) relative density
                 first: int,                # plane y of the anatomy where it begins
                 edges: np.ndarray,         # voxel borders of the slabs touched
@@ -411,9 +440,12 @@ def _into_slabs(difference: np.ndarray,    # (c, z, y, x) relative density
                ) -> np.ndarray:            # (slabs, c, z + 2, x + 2) float32, mm of water
     "A small volume summed into slabs, with a border of zeros."
     channels, deep, planes, wide = difference.shape
-    images = np.zeros((len(edges) - 1, channels, deep + 2, wide + 2), np.float32)
+    images = np.zeros(
+        (len(edges) - 1, channels, deep + 2, wide + 2),
+        np.float32)
     for s, (begin, end) in enumerate(zip(edges[:-1], edges[1:])):
-        low, high = max(begin, first) - first, min(end, first + planes) - first
+        low = max(begin, first) - first
+        high = min(end, first + planes) - first
         images[s, :, 1:-1, 1:-1] = difference[:, :, low:high].sum(2)*thick
     return images
 
@@ -435,23 +467,31 @@ class Projection:
         self.grid = _interpolate(self._nodes(), self.base)
 
     def _nodes(self):
-        "The backward map at the nodes (S, n, n, 2): x and z from -1 to 1 over the whole (Z, X) plane, as grid_sample takes them."
+        """The backward map at the nodes (S, n, n, 2): x and z from -1 to 1 over the whole (Z, X) plane, as
+        grid_sample takes them."""
         import torch
         ends = np.linspace(0.5, self.base - 0.5, self.NODES) # first to last pixel centre
         t = (ends/self.base - 0.5)*self.pose.field
         u, v = np.meshgrid(t, t, indexing="xy")
-        x, z = backward(self.pose, u[None], v[None], self.y[:, None, None], self.depth)
+        x, z = backward(self.pose, u[None], v[None],
+                        self.y[:, None, None], self.depth)
         (n_z, _, n_x), (d_z, _, d_x) = self.anatomy.shape, self.anatomy.spacing
-        nodes = np.stack([x/(n_x*d_x/2), z/(n_z*d_z/2)], -1)
+        nodes = np.stack([x/(n_x*d_x/2),
+                          z/(n_z*d_z/2)],
+                         -1)
         return torch.from_numpy(nodes.astype(np.float32))
 
-    def _sample(self, images, corner, slabs: slice, window=(slice(None), slice(None)), padding="border"):
-        "Slab images (s, c, z, x), whose voxel (0, 0) lies at voxel `corner`, at the detector pixels of `window`; summed over slabs."
+    def _sample(
+            self, images, corner, slabs: slice, window=(slice(None), slice(None)),
+            padding="border"):
+        """Slab images (s, c, z, x), whose voxel (0, 0) lies at voxel `corner`, at the detector pixels of
+        `window`; summed over slabs."""
         import torch.nn.functional as F
         plane = (self.anatomy.shape[0], self.anatomy.shape[2])
         grid = self.grid[slabs][:, window[0], window[1]]
         grid = _onto_part(grid, corner, images.shape[-2:], plane)
-        return F.grid_sample(images, grid, align_corners=False, padding_mode=padding, mode="bilinear").sum(0)
+        return F.grid_sample(images, grid, align_corners=False, padding_mode=padding,
+                             mode="bilinear").sum(0)
 
     def enlarge(self, image: np.ndarray, # (c, base, base) float32
                ) -> np.ndarray:          # (c, size, size)
@@ -459,7 +499,8 @@ class Projection:
         import torch, torch.nn.functional as F
         if self.base == self.size: return image
         size = (self.size, self.size)
-        return F.interpolate(torch.from_numpy(image)[None], size=size, mode="bicubic", align_corners=False)[0].numpy()
+        return F.interpolate(torch.from_numpy(image)[None],
+                             size=size, mode="bicubic", align_corners=False)[0].numpy()
 
     def body(self) -> tuple[np.ndarray, np.ndarray]:
         "Line integrals of the patient's (soft tissue, bone), each (size, size) float32 in mm of water."
@@ -471,7 +512,8 @@ class Projection:
         import torch
         patient = self.pose.patient
         outer = _outside_lungs(self.edges, *_lung_depth())
-        weight = torch.from_numpy((1 + (patient.fat - 1)*outer).astype(np.float32))
+        weight = torch.from_numpy(
+            (1 + (patient.fat - 1)*outer).astype(np.float32))
         images = _slabs()[0].clone()
         images[:, 0] *= weight[:, None, None]
         out = self._sample(images, (0, 0), slice(None)).numpy()
@@ -481,18 +523,22 @@ class Projection:
     def _breasts(self) -> np.ndarray:
         "Thickness of both breasts (base, base), mm of water."
         total = np.zeros((self.base, self.base), np.float32)
-        px, half = self.pose.field/self.base, self.pose.field/2
+        px = self.pose.field/self.base
+        half = self.pose.field/2
         rows, columns = np.ogrid[:self.base, :self.base]
         chest = -self.depth/2 + 5
-        us, vs = forward(self.pose, [-78.0, 78.0], [chest]*2, [48.0]*2, self.depth, tolerance=1e-3)
+        us, vs = forward(self.pose, [-78.0, 78.0],
+                         [chest]*2, [48.0]*2, self.depth, tolerance=1e-3)
         for u, v in zip(us, vs):
-            total += _breast((columns + 0.5)*px - half - u, (rows + 0.5)*px - half - v, self.pose.patient)
+            total += _breast((columns + 0.5)*px - half - u,
+                             (rows + 0.5)*px - half - v, self.pose.patient)
         return total
 
     def volume(self, difference: np.ndarray, # (z, y, x) or (c, z, y, x) float32, relative density
                corner: tuple,                # voxel (z, y, x) of the anatomy where its first voxel lies
               ) -> tuple[np.ndarray, tuple[slice, slice]]:
-        "Line integral, mm of water, of a small difference volume: a patch ((c,) h, w) of the coarse grid (`base`) and its window there."
+        """Line integral, mm of water, of a small difference volume: a patch ((c,) h, w) of the coarse grid
+        (`base`) and its window there."""
         import torch
         d = difference if difference.ndim == 4 else difference[None]
         z0, y0, x0 = corner

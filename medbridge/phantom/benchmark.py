@@ -54,7 +54,8 @@ class Case:
     findings: dict[str, float] # what is rendered: name -> severity
 
     @property
-    def patient_id(self) -> str: return f"{self.site}-{self.seed}-{self.patient:06d}"
+    def patient_id(self) -> str:
+        return f"{self.site}-{self.seed}-{self.patient:06d}"
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #5506b02a
 def _split_of(rng) -> str:
@@ -71,13 +72,15 @@ def _age(rng) -> float:
 def _person(rng, row: pd.Series) -> tuple[str, float]:
     "Sex and age of a table's row."
     sex, age = row.sex, float(row.age)
-    if sex not in ("F", "M"): sex = "FM"[int(rng.integers(2))]
+    if sex not in ("F", "M"):
+        sex = "FM"[int(rng.integers(2))]
     return sex, age if np.isfinite(age) else _age(rng)
 
-
+# %% ../../nbs/core/phantom/benchmark.ipynb #a687e10f
 def _severity(rng, site: Site, most=1.0) -> float:
     "Severity in [0.02, 1], around the site's mean times `most`."
-    drawn = rng.beta(1.7, 1.7*(1 - site.severity)/site.severity)
+    drawn = rng.beta(1.7,
+                     1.7*(1 - site.severity)/site.severity)
     return float(np.clip(drawn*most, 0.02, 1))
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #86db6955
@@ -85,7 +88,8 @@ def _severity(rng, site: Site, most=1.0) -> float:
 def _by_sex(name: str) -> dict:
     "Rows of a site's table, F and M."
     table = tables.rows(name)[0]
-    return {s: np.flatnonzero((table.sex == s).to_numpy()) for s in ("F", "M")}
+    return {s: np.flatnonzero((table.sex == s).to_numpy())
+            for s in ("F", "M")}
 
 
 def _draw_covid(row: pd.Series, seed: list) -> None:
@@ -93,40 +97,54 @@ def _draw_covid(row: pd.Series, seed: list) -> None:
     row["COVID"] = float(np.random.default_rng(seed).random() < 0.5)
     if row["COVID"] == 1: row["Pneumonia"] = 0.0
 
-
-def _case_from_table(s: Site, seed: int, index: int, patient: int, visit: int, split: str, rng, own) -> Case:
+# %% ../../nbs/core/phantom/benchmark.ipynb #a0946080
+def _case_from_table(
+        s: Site, seed: int, index: int, patient: int, visit: int, split: str, rng,
+        own) -> Case:
     "A case whose labels are a row of the site's table."
     table, vocabulary = tables.rows(s.name)
     first = int(rng.integers(len(table)))
     sex, age = _person(rng, table.iloc[first])
     at = first
-    if visit and own.random() < 0.5: at = int(own.choice(_by_sex(s.name)[sex]))
+    if visit and own.random() < 0.5:
+        at = int(own.choice(_by_sex(s.name)[sex]))
     row = table.iloc[at].copy()
-    if s.name == "phantom-covidx": _draw_covid(row, [s.code, seed, 4, patient, visit if at != first else 0])
+    if s.name == "phantom-covidx":
+        _draw_covid(row,
+                    [s.code, seed, 4, patient, visit if at != first else 0])
     shown = tables.findings_of(s.name, row, own)
-    severity = {k: _severity(own, s, most) for k, most in shown.items()}
+    severity = {k: _severity(own, s, most)
+                for k, most in shown.items()}
     labels = {l: float(row[l]) for l in vocabulary}
-    return Case(s.name, seed, index, patient, visit, split, sex, age, str(row["view"]), labels, severity)
+    return Case(s.name, seed, index, patient, visit, split, sex, age,
+                str(row["view"]), labels, severity)
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #54369bd8
-def _even_case(s: Site, seed: int, index: int, patient: int, visit: int, split: str, rng, own) -> Case:
+def _even_case(
+        s: Site, seed: int, index: int, patient: int, visit: int, split: str, rng,
+        own) -> Case:
     "The pretraining site: none to three findings, evenly drawn."
     names = NIH14 + ["Fracture", "Support Devices", "COVID"]
     n = int(own.choice(4, p=[0.15, 0.40, 0.30, 0.15]))
-    chosen = [names[i] for i in own.permutation(len(names))[:n]]
+    chosen = [names[i]
+              for i in own.permutation(len(names))[:n]]
     severity = {k: _severity(own, s) for k in chosen}
-    sex, age = "FM"[int(rng.random() < 0.55)], _age(rng)
+    sex = "FM"[int(rng.random() < 0.55)]
+    age = _age(rng)
     view = ["PA", "AP"][int(own.random() < 0.4)]
     labels = {l: float(l in chosen) for l in names}
-    return Case(s.name, seed, index, patient, visit, split, sex, age, view, labels, severity)
+    return Case(
+        s.name, seed, index, patient, visit, split, sex, age, view, labels, severity)
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #2ff2eb7a
-def case(site: str, seed: int, index: int, patient: int|None = None, visit: int|None = None) -> Case:
+def case(site: str, seed: int, index: int, patient: int|None = None,
+         visit: int|None = None) -> Case:
     "The case behind an image."
     s = get_site(site)
     if patient is None:
         patients, visits = _patients(s, seed, index + 1)
-        patient, visit = int(patients[-1]), int(visits[-1])
+        patient = int(patients[-1])
+        visit = int(visits[-1])
     rng = np.random.default_rng([s.code, seed, 2, patient])
     split = _split_of(rng)
     own = np.random.default_rng([s.code, seed, 3, patient, visit])
@@ -138,37 +156,52 @@ def _curve(line: F.Line) -> np.ndarray:
     "(n, 3) mm, points along a line: a cubic spline, or straight pieces."
     from scipy.interpolate import make_interp_spline
     k = 1 if line.straight else min(3, len(line.points) - 1)
-    steps = np.linalg.norm(np.diff(line.points, axis=0), axis=1)
+    steps = np.linalg.norm(np.diff(line.points, axis=0),
+                           axis=1)
     knots = np.r_[0, np.cumsum(steps)]
-    at = np.linspace(0, knots[-1], max(24, int(knots[-1]/4)))
+    at = np.linspace(0, knots[-1],
+                     max(24, int(knots[-1]/4)))
     return make_interp_spline(knots, line.points, k=k)(at)
 
-
+# %% ../../nbs/core/phantom/benchmark.ipynb #107a619b
 def _crossed(xy: np.ndarray, room: float, size: int) -> tuple[np.ndarray, np.ndarray]:
-    "First and last corner (x, y) of the window that a line crosses: even pixels, so that supersampled ones begin with it."
-    lo = np.clip((xy.min(0) - room)//2*2, 0, size).astype(int)
-    hi = np.clip((xy.max(0) + room)//2*2 + 2, 0, size).astype(int)
+    """First and last corner (x, y) of the window that a line crosses: even pixels, so that supersampled ones
+    begin with it."""
+    lo = np.clip((xy.min(0) - room)//2*2,
+                 0, size).astype(int)
+    hi = np.clip(
+        (xy.max(0) + room)//2*2 + 2, 0,
+        size).astype(int)
     return lo, hi
 
-
+# %% ../../nbs/core/phantom/benchmark.ipynb #9ce64c46
 def _stroke(xy: np.ndarray, shape: np.ndarray, width: float, up: float) -> np.ndarray:
     "A stroke through points (x, y), 0 to 255 float32 on a window of shape (x, y), drawn `up` times as fine."
     from PIL import Image, ImageDraw
-    tile = Image.new("L", tuple(int(n*up) for n in shape))
-    points = [(float(a), float(b)) for a, b in xy*up]
-    ImageDraw.Draw(tile).line(points, fill=255, width=max(1, round(width*up)), joint="curve")
-    return np.asarray(tile.resize(tuple(int(n) for n in shape), Image.Resampling.BOX), np.float32)
+    tile = Image.new("L",
+                     tuple(int(n*up) for n in shape))
+    points = [(float(a), float(b))
+              for a, b in xy*up]
+    ImageDraw.Draw(tile).line(points, fill=255,
+                              width=max(1, round(width*up)), joint="curve")
+    return np.asarray(
+        tile.resize(tuple(int(n) for n in shape), Image.Resampling.BOX),
+        np.float32)
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #36fc615c
 def _draw_lines(projection: Projection, lines: list, size: int) -> np.ndarray:
     "Attenuation of tubes and wires, mm of water."
-    total, up = np.zeros((size, size), np.float32), 3 if size <= 512 else 1.5 # supersampling
+    # supersampling
+    total = np.zeros((size, size), np.float32)
+    up = 3 if size <= 512 else 1.5
     scale = size/projection.pose.field*1.08                                   # pixels a mm, magnified
     for line in lines:
         xy = projection.points(_curve(line))
         lo, hi = _crossed(xy, line.radius*scale + 3, size)
         if (hi <= lo).any(): continue
-        def stroke(radius): return _stroke(xy - lo, hi - lo, 2*radius*scale, up)*(line.amount/255)
+        def stroke(radius):
+            return _stroke(xy - lo, hi - lo,
+                           2*radius*scale, up)*(line.amount/255)
         drawn = stroke(line.radius)
         if line.hollow: drawn -= 0.6*stroke(0.6*line.radius)
         window = total[lo[1]:hi[1], lo[0]:hi[0]]
@@ -178,41 +211,51 @@ def _draw_lines(projection: Projection, lines: list, size: int) -> np.ndarray:
 # %% ../../nbs/core/phantom/benchmark.ipynb #f928adf6
 def _lead(rng, x: float, z: float) -> list:
     "An electrode near a place of the chest, and its wire."
-    at = np.array([z, -100, x]) + rng.normal(0, 10, 3)*[1, 0, 1]
-    ring = [at + 4*np.array([np.sin(t), 0, np.cos(t)]) for t in np.linspace(0, 6.3, 10)]
+    away = rng.normal(0, 10, 3)*[1, 0, 1]
+    at = np.array([z, -100, x]) + away
+    ring = [
+        at + 4*np.array([np.sin(t), 0, np.cos(t)])
+        for t in np.linspace(0, 6.3, 10)]
     halfway = at*[0.5, 1, 0.6] + rng.normal(0, 20, 3)*[1, 0, 1]
     wire = [at, halfway, [-150, -100, rng.normal(0, 60)]]
-    return [F.Line(np.array(ring), 2.6, 6.0), F.Line(np.array(wire), 0.8, 3.5)]
+    return [F.Line(np.array(ring), 2.6, 6.0),
+            F.Line(np.array(wire), 0.8, 3.5)]
 
-
+# %% ../../nbs/core/phantom/benchmark.ipynb #df185a4d
 def _leads(rng) -> list:
     "Monitoring electrodes and their wires on the skin: nuisance, never a label."
     lines = []
-    for x, z in ((-80, -60), (80, -60), (-70, 80))[:int(rng.integers(1, 4))]: lines += _lead(rng, x, z)
+    for x, z in ((-80, -60),
+                 (80, -60),
+                 (-70, 80))[:int(rng.integers(1, 4))]:
+        lines += _lead(rng, x, z)
     return lines
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #c5fa8fbb
 F_CODE = {label: i for i, label in enumerate(F.MAKERS)}
 
-
 def _made(s: Site, c: Case) -> list[F.Finding]:
     "The findings of a case, by name."
-    return [F.make(label, [s.code, c.seed, 7, c.patient, F_CODE[label], c.visit], severity, c.view)
+    return [F.make(label,
+                   [s.code, c.seed, 7, c.patient, F_CODE[label], c.visit], severity,
+                   c.view)
             for label, severity in sorted(c.findings.items())]
 
 
 def _patient(s: Site, c: Case, made: list[F.Finding]) -> Patient:
     "The patient of a case, the heart widened by findings that say so."
-    seed = int(np.random.default_rng([s.code, c.seed, 6, c.patient]).integers(2**31))
+    seed = int(np.random.default_rng(
+        [s.code, c.seed, 6, c.patient]).integers(2**31))
     patient = draw_patient(seed, c.sex, c.age)
     parts = [p for finding in made for p in finding.parts]
     widen = sum(p.heart for p in parts if isinstance(p, F.Deform))
     return replace(patient, heart=min(patient.heart + widen, 0.42))
 
-
+# %% ../../nbs/core/phantom/benchmark.ipynb #d29f47e0
 def _posed(s: Site, c: Case, patient: Patient, rng) -> Pose:
     "How the patient is placed; emphysema flattens the diaphragm."
-    geometry: dict[str, Any] = dict(field=float(rng.uniform(*s.field)))
+    geometry: dict[str,
+                   Any] = dict(field=float(rng.uniform(*s.field)))
     if c.view == "AP": geometry["source"] = s.source_ap
     pose = draw_pose(patient, rng, c.view, **geometry)
     if "Emphysema" not in c.findings: return pose
@@ -224,16 +267,18 @@ def _heart() -> tuple:
     "The heart as a volume of ones, and its corner: the mask of a wide heart."
     mask = load_anatomy().mask("heart", "atrial")
     cells = np.argwhere(mask)
-    at = tuple(slice(int(lo), int(hi) + 1) for lo, hi in zip(cells.min(0), cells.max(0)))
+    at = tuple(slice(int(lo), int(hi) + 1)
+               for lo, hi in zip(cells.min(0), cells.max(0)))
     return mask[at].astype(np.float32), tuple(s.start for s in at)
 
 
 def _mark(share: np.ndarray, patch: np.ndarray, window: tuple) -> None:
     "Keep the larger share of what makes a pixel belong to the mask (above 1 it does)."
     change = np.abs(patch) if patch.ndim == 2 else np.abs(patch).sum(0)
-    share[0][window] = np.maximum(share[0][window], change/max(0.3*change.max(), 0.6))
+    share[0][window] = np.maximum(share[0][window],
+                                  change/max(0.3*change.max(), 0.6))
 
-
+# %% ../../nbs/core/phantom/benchmark.ipynb #cb650839
 def _add_volumes(projection: Projection, finding: F.Finding, body: np.ndarray, masks: bool) -> np.ndarray:
     "Add a finding's volumes to the body's integrals (soft tissue, bone) in place; its mask's share (1, base, base)."
     share = np.zeros((1, projection.base, projection.base), np.float32)
@@ -258,7 +303,7 @@ class Rendered:
     case: Case
     mm: float                      # mm per pixel at the detector
 
-
+# %% ../../nbs/core/phantom/benchmark.ipynb #bd5f07aa
 def _render(c: Case, size: int, masks: bool) -> Rendered:
     "Body, findings, lines, detector."
     s = get_site(c.site)
@@ -268,19 +313,23 @@ def _render(c: Case, size: int, masks: bool) -> Rendered:
     projection = Projection(pose, size)
     body, truth, drawn = projection.coarse_body(), {}, []
     for finding in made:
-        share, mask = _add_volumes(projection, finding, body, masks), np.zeros((size, size), bool)
+        share = _add_volumes(projection, finding, body, masks)
+        mask = np.zeros((size, size), bool)
         lines = [p for p in finding.parts if isinstance(p, F.Line)]
         if lines:
             drawn.append(_draw_lines(projection, lines, size))
             mask |= drawn[-1] > 1
-        if masks: truth[finding.label] = mask | (projection.enlarge(share)[0] > 1)
-    if c.view == "AP" and rng.random() < s.leads: drawn.append(_draw_lines(projection, _leads(rng), size))
+        if masks:
+            truth[finding.label] = mask | (projection.enlarge(share)[0] > 1)
+    if c.view == "AP" and rng.random() < s.leads:
+        drawn.append(_draw_lines(projection, _leads(rng), size))
     soft, bone = np.maximum(projection.enlarge(body), 0)
     for line in drawn: soft += line
     mm = pose.field/size
-    return Rendered(finish(expose(soft, bone, s, rng, mm), s, rng), truth, c, mm)
+    return Rendered(finish(expose(soft, bone, s, rng, mm), s, rng),
+                    truth, c, mm)
 
-
+# %% ../../nbs/core/phantom/benchmark.ipynb #37653ec8
 def render(site: str,   # phantom-nih, ...
            seed: int,   # of the benchmark's draw
            index: int,  # image of the site, from 0
@@ -290,7 +339,8 @@ def render(site: str,   # phantom-nih, ...
           ) -> Rendered:
     "Render one image. Deterministic: two calls, one picture."
     import torch
-    if not 64 <= size <= 2048: raise InputError(f"Size {size} is outside 64 to 2048 pixels.", remedy="512 is the benchmark's size.")
+    if not 64 <= size <= 2048:
+        raise InputError(f"Size {size} is outside 64 to 2048 pixels.", remedy="512 is the benchmark's size.")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try: return _render(given or case(site, seed, index), size, masks)
@@ -306,14 +356,19 @@ def fingerprint_of_version() -> str:
     return fingerprint([_bare_source(_module_source(f"medbridge.phantom.{m}")[0]) for m in MODULES], asset_path()) # type: ignore[index]  # there are sources; a check here would change the version
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #d69fa3d8
-def _file(site: str, index: int) -> str: return f"{index:06d}{get_site(site).ending}"
+def _file(site: str, index: int) -> str:
+    return f"{index:06d}{get_site(site).ending}"
 
 
-def _write_one(site: str, seed: int, index: int, patient: int, visit: int, size: int, folder: str) -> None:
+def _write_one(
+        site: str, seed: int, index: int, patient: int, visit: int, size: int,
+        folder: str) -> None:
     "Render an image and write it as its site does."
     c = case(site, seed, index, patient, visit)
     r = render(site, seed, index, size, masks=False, given=c)
-    write(Path(folder)/_file(site, index), r.pixels, get_site(site), r.mm, patient_id=c.patient_id, view=c.view, sex=c.sex)
+    write(
+        Path(folder)/_file(site, index), r.pixels, get_site(site),
+        r.mm, patient_id=c.patient_id, view=c.view, sex=c.sex)
 
 
 def _write_many(jobs: list) -> None:
@@ -326,7 +381,7 @@ def _workers(asked: int|None, jobs: int) -> int:
     wanted = asked or int(os.environ.get("MEDBRIDGE_WORKERS", 0)) or os.cpu_count() or 1
     return min(wanted, max(1, jobs//8))
 
-
+# %% ../../nbs/core/phantom/benchmark.ipynb #800563a7
 def _render_all(jobs: list, workers: int|None, desc: str) -> None:
     "Write all images, in several processes where that pays."
     workers = _workers(workers, len(jobs))
@@ -334,10 +389,13 @@ def _render_all(jobs: list, workers: int|None, desc: str) -> None:
         for job in progress(jobs, desc): _write_one(*job)
         return
     import joblib
-    from medbridge.phantom import benchmark as module  # processes need an importable function, also when this runs in a notebook
-    chunks = [jobs[i:i + 8] for i in range(0, len(jobs), 8)]
+    # processes need an importable function, also when this runs in a notebook
+    from medbridge.phantom import benchmark as module
+    chunks = [jobs[i:i + 8]
+              for i in range(0, len(jobs), 8)]
     # joblib's processes do not run the caller's script again, so that a script needs no `if __name__ == "__main__"`
-    pool = joblib.Parallel(workers, backend="loky", return_as="generator", pre_dispatch="4*n_jobs", idle_worker_timeout=10)
+    pool = joblib.Parallel(workers, backend="loky", return_as="generator", pre_dispatch="4*n_jobs",
+                           idle_worker_timeout=10)
     done = pool(joblib.delayed(module._write_many)(c) for c in chunks)
     for _ in progress(done, desc, total=len(chunks), least=4): pass
 
@@ -347,10 +405,14 @@ BYTES = {".png": 0.9, ".jpg": 0.3, ".dcm": 2.05} # of a pixel, about
 
 def _table(site: str, cases: list[Case]) -> pd.DataFrame:
     "A row for each case: where it lies, who it is, what it shows."
-    described = dict(path=[_file(site, c.index) for c in cases], patient_id=[c.patient_id for c in cases],
-                     study_id=[f"{c.patient_id}-{c.visit}" for c in cases], split=[c.split for c in cases],
-                     view=[c.view for c in cases], sex=[c.sex for c in cases], age=np.array([c.age for c in cases], np.float32))
-    labels = pd.DataFrame([c.labels for c in cases], columns=list(cases[0].labels))
+    described = dict(path=[_file(site, c.index) for c in cases],
+                     patient_id=[c.patient_id for c in cases],
+                     study_id=[f"{c.patient_id}-{c.visit}" for c in cases],
+                     split=[c.split for c in cases], view=[c.view for c in cases],
+                     sex=[c.sex for c in cases],
+                     age=np.array([c.age for c in cases], np.float32))
+    labels = pd.DataFrame([c.labels for c in cases],
+                          columns=list(cases[0].labels))
     return pd.concat([pd.DataFrame(described), labels], axis=1)
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #74be1806
@@ -361,20 +423,32 @@ def load(site: str,    # phantom-mimic, phantom-chexpert, phantom-nih, phantom-r
          workers: int|None = None, # processes; default: one per core
          folder: str|Path|None = None, # where images lie; default: the cache
         ) -> Manifest:
-    "The manifest of a site; images not yet on the disk are rendered first. Raises `InputError` for an unknown site or a full disk."
+    """The manifest of a site; images not yet on the disk are rendered first.
+
+    Raises `InputError` for an unknown site or a full disk.
+    """
     s = get_site(site)
     if n < 1: raise InputError(f"n={n} images asked for.", remedy="ask for at least one.")
     folder = Path(folder or cache_dir("phantom", f"{site}-seed{seed}-{size}px-{fingerprint_of_version()}"))
     folder.mkdir(parents=True, exist_ok=True)
     patient, visit = _patients(s, seed, n)
-    todo = [i for i in range(n) if not (folder/_file(site, i)).exists()]
+    todo = [i for i in range(n)
+            if not (folder/_file(site, i)).exists()]
     if todo:
-        require_space(folder, int(len(todo)*size*size*BYTES[s.ending]))
-        jobs = [(site, seed, i, int(patient[i]), int(visit[i]), size, str(folder)) for i in todo]
+        require_space(folder,
+                      int(len(todo)*size*size*BYTES[s.ending]))
+        jobs = [
+            (site, seed, i, int(patient[i]), int(visit[i]),
+             size, str(folder))
+            for i in todo]
         _render_all(jobs, workers, f"rendering {site}")
-    cases = [case(site, seed, i, int(patient[i]), int(visit[i])) for i in range(n)]
-    facts = dict(source=f"CXR-Phantom {VERSION}", seed=seed, size=size, version=fingerprint_of_version(), uncertain=s.uncertain, stand_in=True)
-    return Manifest(_table(site, cases), list(cases[0].labels), site, folder, facts=facts)
+    cases = [case(site, seed, i, int(patient[i]),
+                  int(visit[i]))
+             for i in range(n)]
+    facts = dict(source=f"CXR-Phantom {VERSION}", seed=seed, size=size,
+                 version=fingerprint_of_version(), uncertain=s.uncertain, stand_in=True)
+    return Manifest(_table(site, cases), list(cases[0].labels), site,
+                    folder, facts=facts)
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #60e51639
 def masks(site: str, seed: int, index: int, size=512) -> dict[str, np.ndarray]:

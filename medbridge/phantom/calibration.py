@@ -19,20 +19,23 @@ from . import benchmark, findings, sites
 # %% ../../nbs/core/phantom/calibration.ipynb #944b9527
 def settings() -> dict:
     "Every setting that decides a pixel: sites, split, images per patient, findings, and the anatomy's fingerprint."
-    return dict(sites={name: asdict(s) for name, s in sites.SITES.items()}, split=benchmark.SPLIT,
-                images_per_patient=benchmark.IMAGES, findings=list(findings.MAKERS),
-                anatomy=benchmark.load_anatomy().digest)
+    return dict(
+        sites={name: asdict(s) for name, s in sites.SITES.items()},
+        split=benchmark.SPLIT, images_per_patient=benchmark.IMAGES, findings=list(findings.MAKERS),
+        anatomy=benchmark.load_anatomy().digest)
 
 
 def _miniature(site: str, index: int) -> list:
     "An image at 128 px, as 8 x 8 means to three decimals."
     pixels = benchmark.render(site, 0, index, 128, masks=False).pixels
-    return pixels.reshape(8, 16, 8, 16).mean((1, 3)).round(3).tolist()
+    return pixels.reshape(8, 16, 8,
+                          16).mean((1, 3)).round(3).tolist()
 
 
 def miniatures(indices=range(6)) -> dict[str, list]:
     "Site and index -> the image, rendered at 128 px, as 8 x 8 means to three decimals."
-    return {f"{site}/{i}": _miniature(site, i) for site in sites.SITES for i in indices}
+    return {f"{site}/{i}": _miniature(site, i)
+            for site in sites.SITES for i in indices}
 
 # %% ../../nbs/core/phantom/calibration.ipynb #7fb0cd5c
 READS = [f for f in findings.MAKERS if f != "Enlarged Cardiomediastinum"] # what is drawn at phantom-radio
@@ -41,7 +44,8 @@ CELLS = 32                                                               # a sid
 
 def _covered(mask: np.ndarray) -> np.ndarray:
     "(32, 32) share of each cell that a mask (256, 256) covers, in 255ths, rounded up."
-    return np.ceil(mask.reshape(CELLS, 8, CELLS, 8).mean((1, 3))*255)
+    return np.ceil(
+        mask.reshape(CELLS, 8, CELLS, 8).mean((1, 3))*255)
 
 # %% ../../nbs/core/phantom/calibration.ipynb #b21d76ee
 def _chunk(site: str, seed: int, first: int, last: int, path: str) -> None:
@@ -51,7 +55,8 @@ def _chunk(site: str, seed: int, first: int, last: int, path: str) -> None:
     cover = np.zeros((n, len(READS), CELLS, CELLS), np.uint8)
     shown = np.zeros((n, len(READS)), np.float32)
     for row, i in enumerate(range(first, last)):
-        case = benchmark.case(site, seed, i, int(patient[i]), int(visit[i]))
+        case = benchmark.case(site, seed, i, int(patient[i]),
+                              int(visit[i]))
         r = benchmark.render(site, seed, i, 256, given=case)
         images.append(np.round(r.pixels*255).astype(np.uint8))
         for f in [f for f in r.masks if f in READS]:
@@ -59,39 +64,49 @@ def _chunk(site: str, seed: int, first: int, last: int, path: str) -> None:
             cover[row, column] = _covered(r.masks[f])
             shown[row, column] = case.findings[f]
     with atomic_path(path) as part:
-        with open(part, "wb") as file: np.savez(file, images=np.stack(images), cover=cover, shown=shown)
+        with open(part, "wb") as file:
+            np.savez(file, images=np.stack(images), cover=cover, shown=shown)
 
 # %% ../../nbs/core/phantom/calibration.ipynb #e9b8d667
 def _jobs(site: str, seed: int, n: int, folder: Path) -> list[tuple]:
     "What `_chunk` is called with: 50 images a file."
-    spans = [(first, min(first + 50, n)) for first in range(0, n, 50)]
+    spans = [(first, min(first + 50, n))
+             for first in range(0, n, 50)]
     return [(site, seed, first, last, str(folder/f"{first:06d}-{last:06d}.npz")) for first, last in spans]
 
-
+# %% ../../nbs/core/phantom/calibration.ipynb #31dd529b
 def reading_set(site: str, # phantom-radio, ...
                 seed: int, # of the draw
                 n: int,    # images
                 workers: int|None = None, # processes; default: one per core
                ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    "Images uint8 (n, 256, 256), covered share of cells uint8 (n, findings, 32, 32), severities float32 (n, findings); kept."
+    """Images uint8 (n, 256, 256), covered share of cells uint8 (n, findings, 32, 32), severities float32 (n,
+    findings); kept."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
-    from medbridge.phantom import calibration as module # processes need an importable function, also when this runs in a notebook
+    # processes need an importable function, also when this runs in a notebook
+    from medbridge.phantom import calibration as module
     folder = cache_dir("phantom", f"reading-{site}-seed{seed}-{benchmark.fingerprint_of_version()}")
     jobs = _jobs(site, seed, n, folder)
-    todo = [j for j in jobs if not Path(j[-1]).exists()]
+    todo = [j for j in jobs
+            if not Path(j[-1]).exists()]
     wanted = workers or int(os.environ.get("MEDBRIDGE_WORKERS", 0)) or os.cpu_count() or 1
     workers = min(wanted, max(1, len(todo)//2))
     if workers <= 1:
-        for job in progress(todo, f"rendering {site}", least=4): module._chunk(*job)
+        for job in progress(todo, f"rendering {site}", least=4):
+            module._chunk(*job)
     else:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             done = pool.map(module._chunk, *zip(*todo))
-            for _ in progress(done, f"rendering {site}", total=len(todo), least=4): pass
+            for _ in progress(done, f"rendering {site}", total=len(todo), least=4):
+                pass
     parts = []
     for job in jobs:
-        with np.load(job[-1]) as z: parts.append({k: z[k] for k in z.files})
-    images, cover, shown = [torch.from_numpy(np.concatenate([p[k] for p in parts])) for k in ("images", "cover", "shown")]
+        with np.load(job[-1]) as z:
+            parts.append({k: z[k] for k in z.files})
+    images, cover, shown = [
+        torch.from_numpy(np.concatenate([p[k] for p in parts]))
+        for k in ("images", "cover", "shown")]
     return images, cover, shown
 
 # %% ../../nbs/core/phantom/calibration.ipynb #13ccaa3a
@@ -99,43 +114,54 @@ class _Block(nn.Module):
     "Two convolutions beside the identity; it begins as the identity."
     def __init__(self, n):
         super().__init__()
-        self.a, self.b = nn.Conv2d(n, n, 3, 1, 1, bias=False), nn.Conv2d(n, n, 3, 1, 1, bias=False)
-        self.na, self.nb = nn.BatchNorm2d(n), nn.BatchNorm2d(n)
+        self.a = nn.Conv2d(n, n, 3, 1, 1, bias=False)
+        self.b = nn.Conv2d(n, n, 3, 1, 1, bias=False)
+        self.na = nn.BatchNorm2d(n)
+        self.nb = nn.BatchNorm2d(n)
         nn.init.zeros_(self.nb.weight)
 
     def forward(self, x):
         inner = F.relu(self.na(self.a(x)))
         return F.relu(x + self.nb(self.b(inner)))
 
-
+# %% ../../nbs/core/phantom/calibration.ipynb #52d684ab
 def _conv(a, b, stride):
     "A convolution with its normalisation."
-    return nn.Sequential(nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+    return nn.Sequential(nn.Conv2d(a, b, 3, stride, 1, bias=False),
+                         nn.BatchNorm2d(b), nn.ReLU())
 
 # %% ../../nbs/core/phantom/calibration.ipynb #d5a48a72
 class Reader(nn.Module):
     "A small fully convolutional network: (B, 1, 256, 256) in [0, 1] to logits (B, findings) and (B, findings, 32, 32)."
-    def __init__(self, labels=len(READS), widths=(32, 48, 96), blocks=(2, 2)):
+    def __init__(self, labels=len(READS), widths=(32, 48, 96),
+                 blocks=(2, 2)):
         super().__init__()
         b, c, d = widths
-        self.stem = nn.Sequential(_conv(16, b, 1), _conv(b, c, 2))
+        self.stem = nn.Sequential(_conv(16, b, 1),
+                                  _conv(b, c, 2))
         self.place = nn.Parameter(torch.zeros(1, c, CELLS, CELLS))  # anatomy has its places
-        self.fine = nn.Sequential(*[_Block(c) for _ in range(blocks[0])])
-        self.coarse = nn.Sequential(_conv(c, d, 2), *[_Block(d) for _ in range(blocks[1])])
+        self.fine = nn.Sequential(
+            *[_Block(c) for _ in range(blocks[0])])
+        self.coarse = nn.Sequential(_conv(c, d, 2),
+                                    *[_Block(d) for _ in range(blocks[1])])
         self.up = nn.Conv2d(d, c, 1)
-        self.mix = nn.Sequential(nn.BatchNorm2d(c), nn.ReLU(), _Block(c))
+        self.mix = nn.Sequential(nn.BatchNorm2d(c), nn.ReLU(),
+                                 _Block(c))
         self.dense = nn.Conv2d(c, labels, 1)
         self.whole = nn.Linear(2*d, labels)
-        self.scale, self.bias = nn.Parameter(torch.ones(labels)), nn.Parameter(torch.full((labels,), -2.0))
+        self.scale = nn.Parameter(torch.ones(labels))
+        self.bias = nn.Parameter(torch.full((labels,), -2.0))
         nn.init.constant_(self.dense.bias, -4.0)
         nn.init.zeros_(self.whole.weight)
 
     def features(self, x): # (B, 48, 32, 32) of the cells, (B, 192) of the image
-        x = F.pixel_unshuffle(2*x - 1, 4).contiguous(memory_format=torch.channels_last)
+        x = F.pixel_unshuffle(2*x - 1,
+                              4).contiguous(memory_format=torch.channels_last)
         x = self.fine(self.stem(x) + self.place)
         y = self.coarse(x)
         enlarged = F.interpolate(self.up(y), scale_factor=2.0, mode="nearest")
-        return self.mix(x + enlarged), torch.cat([y.amax((2, 3)), y.mean((2, 3))], 1)
+        return self.mix(x + enlarged), torch.cat(
+            [y.amax((2, 3)), y.mean((2, 3))], 1)
 
     def forward(self, x):
         cells, whole = self.features(x)
@@ -155,7 +181,8 @@ def load_reader() -> Reader:
     model = Reader().to(memory_format=torch.channels_last)
     try:
         weights = load_file(reader_path())                       # half precision on the disk
-        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+        model.load_state_dict({k: v.float() if v.is_floating_point() else v
+                               for k, v in weights.items()})
     except (OSError, RuntimeError, ValueError) as e:
         raise InputError(f"The reference reader cannot be read ({type(e).__name__}).", reader_path(),
                          remedy="install medbridge again.") from None
@@ -166,5 +193,6 @@ def read(model: Reader, images: torch.Tensor, # uint8 (n, 256, 256)
         ) -> np.ndarray:                      # (n, findings) logits
     "What the reader says to images."
     with torch.no_grad():
-        logits = [model(x[:, None].float()/255)[0] for x in images.split(50)]
+        logits = [model(x[:, None].float()/255)[0]
+                  for x in images.split(50)]
     return torch.cat(logits).numpy()

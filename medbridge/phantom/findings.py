@@ -36,7 +36,7 @@ class Line:
     hollow: bool = False   # a tube: walls brighter than its middle
     straight: bool = False # a polyline instead of a smooth curve
 
-
+# %% ../../nbs/core/phantom/findings.ipynb #f757d78f
 @dataclass
 class Deform:
     "A change of the patient's shape, rendered with the body."
@@ -84,7 +84,9 @@ def noise(rng, shape: tuple, scale: float, # correlation length, mm
          ) -> np.ndarray:
     "(z, y, x) smooth noise of unit variance, a random part of a periodic tile."
     tile, out = _tile(scale), np.empty(shape, np.float32)
-    runs = [list(_runs(int(rng.integers(n)), n, size)) for n, size in zip(tile.shape, shape)]
+    runs = [
+        list(_runs(int(rng.integers(n)), n, size))
+        for n, size in zip(tile.shape, shape)]
     for pieces in product(*runs):
         to, source = zip(*pieces)
         out[to] = tile[source]
@@ -98,7 +100,8 @@ def _islands(rng, shape: tuple, scale: float, level: float) -> np.ndarray:
 
 def _net(rng, shape: tuple, thickness: float) -> np.ndarray:
     "Fine curved sheets: 1 where noise is zero, nothing where it is further from zero than `thickness`."
-    return np.clip(1 - np.abs(noise(rng, shape, 3))/thickness, 0, 1)
+    return np.clip(
+        1 - np.abs(noise(rng, shape, 3))/thickness, 0, 1)
 
 # %% ../../nbs/core/phantom/findings.ipynb #612e57fc
 @lru_cache(maxsize=64)
@@ -111,13 +114,16 @@ def _cells(prefixes: tuple) -> np.ndarray:
 def _extent(prefixes: tuple) -> tuple:
     "Voxel slices of the smallest box around structures."
     cells = _cells(prefixes)
-    return tuple(slice(int(lo), int(hi) + 1) for lo, hi in zip(cells.min(0), cells.max(0)))
+    return tuple(slice(int(lo), int(hi) + 1)
+                 for lo, hi in zip(cells.min(0), cells.max(0)))
 
 # %% ../../nbs/core/phantom/findings.ipynb #2cc85422
 def _span(low: float, high: float, n: int) -> slice:
     "Voxels from `low` to `high` on an axis of n: at least two where the axis has them."
-    stop = max(np.ceil(high) + 1, np.floor(low) + 2)
-    return slice(int(max(0, np.floor(low))), int(min(n, stop)))
+    stop = max(np.ceil(high) + 1,
+               np.floor(low) + 2)
+    return slice(int(max(0, np.floor(low))),
+                 int(min(n, stop)))
 
 
 def box(centre: np.ndarray, # (z, y, x) mm
@@ -125,33 +131,41 @@ def box(centre: np.ndarray, # (z, y, x) mm
        ) -> tuple:
     "Voxel slices of a box around a point, clipped to the anatomy."
     a = load_anatomy()
-    middle, reach = a.to_index(centre), np.broadcast_to(radius, 3)/np.array(a.spacing)
-    return tuple(_span(m - r, m + r, n) for m, r, n in zip(middle, reach, a.shape))
+    middle = a.to_index(centre)
+    reach = np.broadcast_to(radius, 3)/np.array(a.spacing)
+    return tuple(_span(m - r, m + r, n)
+                 for m, r, n in zip(middle, reach, a.shape))
 
 # %% ../../nbs/core/phantom/findings.ipynb #aa9b907d
 def _axis_mm(at: slice, n: int, spacing: float) -> slice:
     "Voxels of an axis as the mm range that `np.ogrid` takes."
     middle = (n - 1)/2
-    return slice((at.start - middle)*spacing, (at.stop - 0.5 - middle)*spacing, spacing)
+    return slice((at.start - middle)*spacing,
+                 (at.stop - 0.5 - middle)*spacing, spacing)
 
 
 def grid(at: tuple) -> tuple:
     "Open mm coordinates (z, y, x) of the voxels of `at`."
     a = load_anatomy()
-    return np.ogrid[tuple(_axis_mm(s, n, d) for s, n, d in zip(at, a.shape, a.spacing))]
+    return np.ogrid[tuple(_axis_mm(s, n, d)
+                          for s, n, d in zip(at, a.shape, a.spacing))]
 
 
-def _shape(at: tuple) -> tuple: return tuple(s.stop - s.start for s in at)
+def _shape(at: tuple) -> tuple:
+    return tuple(s.stop - s.start for s in at)
 
 
 def _corner(at: tuple) -> tuple: return tuple(s.start for s in at)
 
-
+# %% ../../nbs/core/phantom/findings.ipynb #b7e21879
 def _radial(at: tuple, centre, radii) -> np.ndarray:
     "Distance of each voxel of `at` from a centre, in units of the radii (mm, one or three)."
     z, y, x = grid(at)
     r = np.broadcast_to(radii, 3)
-    return np.sqrt(((z - centre[0])/r[0])**2 + ((y - centre[1])/r[1])**2 + ((x - centre[2])/r[2])**2)
+    up = (z - centre[0])/r[0]
+    back = (y - centre[1])/r[1]
+    left = (x - centre[2])/r[2]
+    return np.sqrt(up**2 + back**2 + left**2)
 
 # %% ../../nbs/core/phantom/findings.ipynb #02bd581f
 DOME = 30.0 # z of the domes of the diaphragm, mm: lung below it lies behind abdominal organs
@@ -179,7 +193,8 @@ ANY = {k: 1 for k in LOWER}
 def _lobe(rng, weights: dict) -> str:
     "A lobe, drawn by its weight."
     names = list(weights)
-    return names[rng.choice(len(names), p=np.array(list(weights.values()))/sum(weights.values()))]
+    return names[rng.choice(len(names),
+                            p=np.array(list(weights.values()))/sum(weights.values()))]
 
 # %% ../../nbs/core/phantom/findings.ipynb #242a45a1
 SIDES = ["left", "right"]
@@ -188,7 +203,8 @@ SIDES = ["left", "right"]
 @lru_cache(maxsize=4)
 def _side(side: str) -> tuple:
     "Names of the lobes of one side, and the box around them."
-    names = tuple(n for n in load_anatomy().structures if n.startswith("lung_") and n.endswith(side))
+    names = tuple(n for n in load_anatomy().structures
+                  if n.startswith("lung_") and n.endswith(side))
     return names, _extent(names)
 
 
@@ -199,12 +215,12 @@ def _wall(at: tuple) -> np.ndarray:
 # %% ../../nbs/core/phantom/findings.ipynb #62815a1f
 SOFT = 1.02 # density of filled lung, relative to water
 
-
 @lru_cache(maxsize=12)
 def _room(inside: tuple, to: float) -> np.ndarray:
     "(Z, Y, X) float32, what is missing from the density of `inside` to `to`; 0 elsewhere."
     a = load_anatomy()
-    return np.where(a.mask(*inside), to - np.minimum(a.density, max(to, 1.0)), 0).astype(np.float32)
+    return np.where(a.mask(*inside),
+                    to - np.minimum(a.density, max(to, 1.0)), 0).astype(np.float32)
 
 
 def fill(at: tuple,            # voxel slices
@@ -213,7 +229,8 @@ def fill(at: tuple,            # voxel slices
          to=SOFT,              # density that it goes to
         ) -> Volume:
     "Bring the density of `inside` towards `to`."
-    return Volume(np.clip(weight, 0, 1, dtype=np.float32)*_room(tuple(inside), to)[at], _corner(at))
+    bounded = np.clip(weight, 0, 1, dtype=np.float32)
+    return Volume(bounded*_room(tuple(inside), to)[at], _corner(at))
 
 # %% ../../nbs/core/phantom/findings.ipynb #5ab54234
 def _volume(at: tuple, difference: np.ndarray) -> Volume:
@@ -226,7 +243,8 @@ def _cloud(rng, centre, radius, roughness, scale, inside, edge=0.25, strength=1.
     at = box(centre, 1.35*np.asarray(radius))
     d = _radial(at, centre, radius)
     d = d + roughness*noise(rng, d.shape, scale)
-    return fill(at, _fade((d - 0.85)/edge*4, strength), inside, to)
+    return fill(at, _fade((d - 0.85)/edge*4, strength),
+                inside, to)
 
 # %% ../../nbs/core/phantom/findings.ipynb #48e270c4
 def consolidation(rng, s):
@@ -234,7 +252,8 @@ def consolidation(rng, s):
     lobe = _lobe(rng, LOWER)
     centre = somewhere(rng, lobe)
     radius = rng.uniform(28, 36) + 26*s
-    return [_cloud(rng, centre, radius, 0.22, 9, (lobe,), edge=0.18, strength=0.50 + 0.45*s)]
+    return [_cloud(rng, centre, radius, 0.22, 9, (lobe,), edge=0.18,
+                   strength=0.50 + 0.45*s)]
 
 # %% ../../nbs/core/phantom/findings.ipynb #0573b5a6
 def pneumonia(rng, s):
@@ -244,7 +263,8 @@ def pneumonia(rng, s):
         lobe = _lobe(rng, LOWER)
         centre = somewhere(rng, lobe)
         radius = rng.uniform(15, 22) + 18*s
-        parts.append(_cloud(rng, centre, radius, 0.42, 6, (lobe,), edge=0.5, strength=0.38 + 0.47*s))
+        parts.append(_cloud(rng, centre, radius, 0.42, 6, (lobe,), edge=0.5,
+                            strength=0.38 + 0.47*s))
     return parts
 
 # %% ../../nbs/core/phantom/findings.ipynb #ebf58b2b
@@ -253,7 +273,8 @@ def infiltration(rng, s):
     lungs = _side(rng.choice(SIDES))[0]
     centre = somewhere(rng, *lungs)
     radii = np.array([1.3, 1, 1])*(34 + 22*s)
-    haze = _cloud(rng, centre, radii, 0.4, 4.5, lungs, edge=1.0, strength=0.10 + 0.14*s)
+    haze = _cloud(rng, centre, radii, 0.4, 4.5, lungs, edge=1.0,
+                  strength=0.10 + 0.14*s)
     streaks = _net(rng, haze.difference.shape, 0.45)
     haze.difference *= 0.7 + (2.0 + 1.2*s)*streaks
     return [haze]
@@ -263,26 +284,32 @@ def _plate(rng, s) -> Volume:
     "A slightly tilted, wavy sheet of collapsed lung in a lower lobe."
     side = rng.choice(SIDES)
     centre = somewhere(rng, f"lung_lower_lobe_{side}", margin=8)
-    centre[0] = max(centre[0], 5 + 45*rng.random())
-    length, thick = 32 + 35*s, 2.2 + 3.6*s
+    centre[0] = max(centre[0],
+                    5 + 45*rng.random())
+    length = 32 + 35*s
+    thick = 2.2 + 3.6*s
     at = box(centre, (26, length, length))
     z, y, x = grid(at)
     slope = rng.normal(0, 0.22)
     tilted = z - centre[0] - slope*(x - centre[2])
     height = tilted - 2.5*noise(rng, _shape(at), 14)
-    reach = np.sqrt(((y - centre[1])/(0.9*length))**2 + ((x - centre[2])/length)**2)
-    return fill(at, _bell(height, thick)*_fade((reach - 0.8)*10))
+    reach = np.sqrt(
+        ((y - centre[1])/(0.9*length))**2 + ((x - centre[2])/length)**2)
+    return fill(at,
+                _bell(height, thick)*_fade((reach - 0.8)*10))
 
-
+# %% ../../nbs/core/phantom/findings.ipynb #a6cac49e
 def _collapsed_base(rng, s) -> Volume:
     "Volume loss of a lower lobe, behind the heart or opposite."
     centre = np.array([75.0, 40, rng.choice([-60, 55])])
-    return _cloud(rng, centre, 20 + 18*s, 0.15, 9, ("lung_lower",), strength=0.5*s)
+    return _cloud(rng, centre, 20 + 18*s, 0.15, 9, ("lung_lower",),
+                  strength=0.5*s)
 
 
 def atelectasis(rng, s):
     "Plates of collapsed lung near the base, and volume loss behind the heart when severe."
-    parts = [_plate(rng, s) for _ in range(1 + rng.binomial(2, 0.35))]
+    parts = [_plate(rng, s)
+             for _ in range(1 + rng.binomial(2, 0.35))]
     if s > 0.55: parts.append(_collapsed_base(rng, s))
     return parts
 
@@ -291,9 +318,11 @@ def edema(rng, s):
     "Perihilar haze on both sides, with thickened septa."
     at = _extent(("lung_",))
     hila = load_anatomy().distance("hilum")[at].astype(np.float32)
-    haze = _bell(hila, 48 + 28*s)*(1 + 0.45*noise(rng, _shape(at), 9))
+    haze = _bell(hila,
+                 48 + 28*s)*(1 + 0.45*noise(rng, _shape(at), 9))
     septa = _islands(rng, _shape(at), 3, 1.0)*_bell(hila, 95)
-    hazy, septal = 0.07 + 0.27*s, 0.10 + 0.25*s
+    hazy = 0.07 + 0.27*s
+    septal = 0.10 + 0.25*s
     return [fill(at, hazy*haze + septal*septa)]
 
 # %% ../../nbs/core/phantom/findings.ipynb #fbab9ce4
@@ -303,16 +332,19 @@ def covid(rng, s):
     wall = _wall(at)
     z, y, x = grid(at)
     low = _fade(-(z + 15)/22)*(0.7 + _fade(-y/25, 0.3))
-    patches = np.clip(0.5 + 0.9*noise(rng, wall.shape, 14), 0, 1)
+    patches = np.clip(
+        0.5 + 0.9*noise(rng, wall.shape, 14), 0, 1)
     grains = 1 + 0.25*noise(rng, wall.shape, 4.5)
     density = 0.11 + 0.32*s
-    return [fill(at, density*_bell(wall, 20 + 16*s)*low*(patches*grains))]
+    return [fill(at,
+                 density*_bell(wall, 20 + 16*s)*low*(patches*grains))]
 
 # %% ../../nbs/core/phantom/findings.ipynb #e2eb5585
 def _ball(rng, centre, radius, rough, strength=1.0, to=SOFT) -> Volume:
     "A round density, whose edge is the sharper the larger it is."
     edge = max(0.12, min(0.5, 2.4/radius))
-    return _cloud(rng, centre, radius, rough, 4.5, ("lung_",), edge=edge, strength=strength, to=to)
+    return _cloud(rng, centre, radius, rough, 4.5, ("lung_",), edge=edge, strength=strength,
+                  to=to)
 
 
 def nodule(rng, s):
@@ -324,12 +356,13 @@ def nodule(rng, s):
         parts.append(_ball(rng, centre, radius, 0.08, 1.0, to=1.35))
     return parts
 
-
+# %% ../../nbs/core/phantom/findings.ipynb #46db2944
 def mass(rng, s):
     "A density of more than 3 cm, lobulated or spiculated."
     radius = 17 + 18*s*rng.uniform(0.7, 1)
     centre = somewhere(rng, "lung_", margin=9)
-    return [_ball(rng, centre, radius, rng.uniform(0.06, 0.24), 0.80 + 0.20*s, to=1.15)]
+    return [_ball(rng, centre, radius, rng.uniform(0.06, 0.24),
+                  0.80 + 0.20*s, to=1.15)]
 
 # %% ../../nbs/core/phantom/findings.ipynb #8a6fb2a4
 @lru_cache(maxsize=4)
@@ -339,7 +372,8 @@ def _floor(side: str) -> np.ndarray:
     inside = load_anatomy().mask(*names)[at]
     z = grid(at)[0][:, 0, 0]
     lowest = inside.shape[0] - 1 - inside[::-1].argmax(0)
-    return np.where(inside.any(0), z[lowest], -np.inf).astype(np.float32)
+    return np.where(inside.any(0), z[lowest],
+                    -np.inf).astype(np.float32)
 
 # %% ../../nbs/core/phantom/findings.ipynb #f95d9c12
 def _meniscus(rng, side: str, at: tuple, wall: np.ndarray, s) -> np.ndarray:
@@ -349,7 +383,8 @@ def _meniscus(rng, side: str, at: tuple, wall: np.ndarray, s) -> np.ndarray:
     climbs = 26*(1 - np.exp(-wall/16))
     pool = _fade(-(z - level - climbs)/2.5)
     sulcus = _floor(side)[None] - z                  # small effusions blunt the angle where the floor is lowest
-    return np.maximum(pool, _fade((sulcus - 4 - 14*s + 0.35*wall)/2.0))
+    return np.maximum(pool,
+                      _fade((sulcus - 4 - 14*s + 0.35*wall)/2.0))
 
 # %% ../../nbs/core/phantom/findings.ipynb #10c23925
 def _layer(at: tuple, wall: np.ndarray, s) -> np.ndarray:
@@ -357,10 +392,11 @@ def _layer(at: tuple, wall: np.ndarray, s) -> np.ndarray:
     z, y, x = grid(at)
     depth = _fade(-(z + 25)/30, 8 + 34*s)
     back = y.max() - y
-    layer = _fade((back - 28 - depth)/3.0)*np.minimum(1, 0.35 + 0.65*s)
+    strength = np.minimum(1, 0.35 + 0.65*s)
+    layer = _fade((back - 28 - depth)/3.0)*strength
     return layer + _fade(-(z - (98 - 40*s) - 0.5*wall)/4)
 
-
+# %% ../../nbs/core/phantom/findings.ipynb #8524eb65
 def effusion(rng, s, view="PA"):
     "Fluid with a meniscus; both sides in a third of the patients."
     parts = []
@@ -368,7 +404,8 @@ def effusion(rng, s, view="PA"):
     for side in sides:
         names, at = _side(side)
         wall = _wall(at)
-        weight = _layer(at, wall, s) if view == "AP" else _meniscus(rng, side, at, wall, s)
+        weight = _layer(at, wall,
+                        s) if view == "AP" else _meniscus(rng, side, at, wall, s)
         parts.append(fill(at, weight, names))
     return parts
 
@@ -383,7 +420,8 @@ def pneumothorax(rng, s):
     width = (5 + 34*s)*apical + 1.2*noise(rng, wall.shape, 14)
     air = _fade((wall - width)/0.8)
     pleura = (0.50 + 0.2*s)*_bell(wall - width - 1.2, 1.3)
-    lung = np.isin(a.labels[at], [a.structures[n] for n in names])
+    lung = np.isin(a.labels[at],
+                   [a.structures[n] for n in names])
     squeezed = 0.10*s*(wall > width)*lung                    # the lung that is left is denser
     emptied = -0.97*air*np.minimum(a.density[at], 1)
     return [_volume(at, np.where(lung, emptied + pleura + squeezed, 0))]
@@ -394,7 +432,8 @@ def pleural_thickening(rng, s):
     names, at = _side(rng.choice(SIDES))
     wall = _wall(at)
     z, y, x = grid(at)
-    middle = rng.choice([rng.uniform(-115, -70), rng.uniform(-30, 50)])
+    middle = rng.choice(
+        [rng.uniform(-115, -70), rng.uniform(-30, 50)])
     along = _bell(z - middle, 16 + 26*s)
     uneven = 1 + 0.25*noise(rng, wall.shape, 9)
     thick = (2.2 + 8*s)*along*uneven
@@ -407,9 +446,12 @@ def emphysema(rng, s):
     z, y, x = grid(at)
     upper = 0.35 + _fade((z + 30)/25, 0.65)
     bullae = _islands(rng, _shape(at), 9, 0.6)
-    diffuse, bullous = 0.25 + 0.45*s, 0.3 + 0.5*s
-    weight = np.clip(diffuse*upper + bullous*bullae*upper, 0, 0.95)
-    return [_volume(at, -weight*np.minimum(a.density[at], 0.5)*a.mask("lung_")[at])]
+    diffuse = 0.25 + 0.45*s
+    bullous = 0.3 + 0.5*s
+    weight = np.clip(diffuse*upper + bullous*bullae*upper,
+                     0, 0.95)
+    return [_volume(at,
+                    -weight*np.minimum(a.density[at], 0.5)*a.mask("lung_")[at])]
 
 # %% ../../nbs/core/phantom/findings.ipynb #37dfb261
 def fibrosis(rng, s):
@@ -434,7 +476,8 @@ def mediastinum(rng, s):
     radii = np.array([34, 26, 15 + 22*s])
     parts = []
     for sign in (-1, 1):
-        centre = np.array([-62.0 + rng.normal(0, 6), -12, sign*(24 + 4*rng.random())])
+        centre = np.array([-62.0 + rng.normal(0, 6), -12,
+                           sign*(24 + 4*rng.random())])
         parts.append(_cloud(rng, centre, radii, 0.08, 14, ("lung_",), strength=0.95))
     return parts
 
@@ -447,7 +490,8 @@ def hernia(rng, s):
     z, y, x = grid(at)
     d = _radial(at, centre, (0.85*r, r, 1.1*r))
     ball = _fade((d - 1)*r/1.5)
-    air = _fade((z - centre[0] + 0.1*r)/1.0, _fade((d - 0.82)*r/1.2))       # above the fluid level
+    air = _fade((z - centre[0] + 0.1*r)/1.0,
+                _fade((d - 0.82)*r/1.2))   # above the fluid level
     current = np.minimum(load_anatomy().density[at], 1.1)
     target = SOFT*(1 - air)
     return [_volume(at, ball*(target - current))]
@@ -463,7 +507,8 @@ def _rib(side: str, n: int) -> np.ndarray:
 
 def _break_of(rng, rib: np.ndarray) -> np.ndarray:
     "A point (z, y, x) mm of the rib's lateral part."
-    lateral = np.abs(rib[:, 2]) > np.percentile(np.abs(rib[:, 2]), 45)
+    lateral = np.abs(rib[:, 2]) > np.percentile(
+        np.abs(rib[:, 2]), 45)
     return rib[np.flatnonzero(lateral)[rng.integers(lateral.sum())]]
 
 
@@ -482,20 +527,26 @@ def _broken_rib(rng, side: str, n: int, s) -> Volume:
     d = _radial(at, centre, 1.0)
     inside = _fade((d - 12)/1.0)
     along = _direction(rib, centre)
-    t = along[0]*(z - centre[0]) + along[1]*(y - centre[1]) + along[2]*(x - centre[2])
-    step = max(1, int(round((3.0 + 6.0*s)/a.spacing[0])))
+    up, back, left = z - centre[0], y - centre[1], x - centre[2]
+    t = along[0]*up + along[1]*back + along[2]*left
+    step = max(1,
+               int(round((3.0 + 6.0*s)/a.spacing[0])))
     bone = a.bone[at]
-    moved = np.roll(bone, step*rng.choice([-1, 1]), axis=0)
+    moved = np.roll(bone,
+                    step*rng.choice([-1, 1]), axis=0)
     gap = 1.2 + 2.0*s
     broken = np.where(t > 0, moved, bone)*(np.abs(t) > gap)
-    blood = _fade((d - 6 - 7*s)/1.5, 0.9*_room(("lung_",), SOFT)[at])
+    blood = _fade((d - 6 - 7*s)/1.5,
+                  0.9*_room(("lung_",), SOFT)[at])
     return _volume(at, np.stack([blood, inside*(broken - bone)]))
 
-
+# %% ../../nbs/core/phantom/findings.ipynb #493229c4
 def fracture(rng, s):
     "Breaks of one to three neighbouring ribs: a gap, a step, and blood beneath the pleura."
-    side, first = rng.choice(SIDES), int(rng.integers(4, 9))
-    last = min(10, first + 1 + rng.binomial(2, 0.45 + 0.4*s))
+    side = rng.choice(SIDES)
+    first = int(rng.integers(4, 9))
+    last = min(10,
+               first + 1 + rng.binomial(2, 0.45 + 0.4*s))
     return [_broken_rib(rng, side, n, s) for n in range(first, last)]
 
 # %% ../../nbs/core/phantom/findings.ipynb #1bdd5385
@@ -503,46 +554,70 @@ def _jitter(rng, points, sd=3.0) -> np.ndarray:
     "(n, 3) mm, points moved at random."
     return np.asarray(points, float) + rng.normal(0, sd, (len(points), 3))
 
-
+# %% ../../nbs/core/phantom/findings.ipynb #9d013f64
 def _central_line(rng, strength) -> list:
     "From the neck or the arm to the right atrium."
     side = rng.choice([-1, 1])
-    neck, arm = [(-165, -30, side*45), (-140, -30, side*35)], [(-120, -50, side*125), (-125, -40, side*70)]
+    neck = [(-165, -30, side*45),
+            (-140, -30, side*35)]
+    arm = [(-120, -50, side*125),
+           (-125, -40, side*70)]
     start = neck if rng.random() < 0.5 else arm
     tip = (-25 + rng.uniform(-25, 15), -22, -22)
-    course = [*start, (-105, -30, side*22 - 8), (-70, -25, -18), tip]
+    course = [*start,
+              (-105, -30, side*22 - 8),
+              (-70, -25, -18), tip]
     return [Line(_jitter(rng, course), 1.0, 7*strength)]
 
-
+# %% ../../nbs/core/phantom/findings.ipynb #fa18478b
 def _tracheal_tube(rng, strength) -> list:
     "Ends above the carina."
     tip = (-95 + rng.uniform(-15, 12), 0, -13)
-    return [Line(_jitter(rng, [(-170, -12, -12), (-140, -10, -12), tip], 2), 4.2, 7*strength, hollow=True)]
+    return [Line(_jitter(rng,
+                         [(-170, -12, -12), (-140, -10, -12), tip],
+                         2),
+                 4.2, 7*strength, hollow=True)]
 
 
 def _gastric_tube(rng, strength) -> list:
     "Down the oesophagus into the stomach."
-    course = [(-170, 10, -5), (-90, 25, 0), (0, 35, 8), (70, 35, 14), (105, 10, 35), (125, 0, 60)]
+    course = [(-170, 10, -5), (-90, 25, 0),
+              (0, 35, 8), (70, 35, 14), (105, 10, 35),
+              (125, 0, 60)]
     return [Line(_jitter(rng, course, 2), 1.9, 9*strength, hollow=True)]
 
 # %% ../../nbs/core/phantom/findings.ipynb #fa49f22b
 def _port(rng, strength) -> list:
     "A ring under the skin with its catheter."
     side = rng.choice([-1, 1])
-    centre = np.array([-85.0 + rng.normal(0, 6), -85, side*(75 + rng.normal(0, 5))])
-    ring = [centre + 10*np.array([np.sin(t), 0, np.cos(t)]) for t in np.linspace(0, 2*np.pi, 14)]
-    course = [centre, (-125, -60, side*60), (-105, -30, side*20 - 8), (-50, -25, -20)]
-    return [Line(np.array(ring), 2.4, 14*strength), Line(_jitter(rng, course, 2), 1.0, 7*strength)]
+    centre = np.array([-85.0 + rng.normal(0, 6), -85,
+                       side*(75 + rng.normal(0, 5))])
+    ring = [
+        centre + 10*np.array([np.sin(t), 0, np.cos(t)])
+        for t in np.linspace(0, 2*np.pi, 14)]
+    course = [centre, (-125, -60, side*60),
+              (-105, -30, side*20 - 8),
+              (-50, -25, -20)]
+    return [Line(np.array(ring), 2.4, 14*strength),
+            Line(_jitter(rng, course, 2), 1.0, 7*strength)]
 
-
+# %% ../../nbs/core/phantom/findings.ipynb #d14d7624
 def _pacemaker(rng, strength) -> list:
     "A box, more often on the left, with a lead to the right ventricle."
     side = rng.choice([1, 1, -1])
-    centre = np.array([-92.0 + rng.normal(0, 6), -90, side*(92 + rng.normal(0, 5))])
-    heights, sides = np.repeat([-.8, -.4, 0, .4, .8], 2), [-1, 1, 1, -1, -1, 1, 1, -1, -1, 1]    # a zigzag that fills it
-    zigzag = [centre + 15*np.array([a, 0, b]) for a, b in zip(heights, sides)]
-    lead = [centre, (-125, -60, side*50), (-100, -30, -10), (-40, -25, -24), (20, -35, -30), (45, -50, 25)]
-    return [Line(np.array(zigzag), 7.0, 30*strength, straight=True), Line(_jitter(rng, lead, 3), 1.1, 12*strength)]
+    centre = np.array([-92.0 + rng.normal(0, 6), -90,
+                       side*(92 + rng.normal(0, 5))])
+    # a zigzag that fills it
+    heights = np.repeat([-.8, -.4, 0, .4, .8], 2)
+    sides = [-1, 1, 1, -1, -1, 1, 1,
+             -1, -1, 1]
+    zigzag = [centre + 15*np.array([a, 0, b])
+              for a, b in zip(heights, sides)]
+    lead = [centre, (-125, -60, side*50),
+            (-100, -30, -10), (-40, -25, -24),
+            (20, -35, -30), (45, -50, 25)]
+    return [Line(np.array(zigzag), 7.0, 30*strength, straight=True),
+            Line(_jitter(rng, lead, 3), 1.1, 12*strength)]
 
 # %% ../../nbs/core/phantom/findings.ipynb #9352bacf
 DEVICES = dict(line=_central_line, tube=_tracheal_tube, gastric=_gastric_tube, pacemaker=_pacemaker, port=_port)
@@ -550,7 +625,8 @@ DEVICES = dict(line=_central_line, tube=_tracheal_tube, gastric=_gastric_tube, p
 
 def devices(rng, s):
     "Central line, tracheal tube, gastric tube, pacemaker, port: one to three of them."
-    kinds = rng.permutation(list(DEVICES))[:1 + rng.binomial(2, 0.25 + 0.3*s)]
+    kinds = rng.permutation(
+        list(DEVICES))[:1 + rng.binomial(2, 0.25 + 0.3*s)]
     parts, strength = [], 0.55 + 0.45*s
     for kind in kinds: parts += DEVICES[kind](rng, strength)
     return parts
@@ -573,4 +649,5 @@ def make(label: str,      # one of `MAKERS`
     if label not in MAKERS: raise did_you_mean(label, MAKERS, "finding")
     rng = np.random.default_rng(seed)
     options = dict(view=view) if label == "Effusion" else {}
-    return Finding(label, float(severity), MAKERS[label](rng, float(severity), **options))
+    return Finding(label, float(severity),
+                   MAKERS[label](rng, float(severity), **options))

@@ -7,24 +7,34 @@ __all__ = ['CODE', 'SPLIT', 'EYES', 'DISEASES', 'NAME', 'FundusCase', 'case', 'F
            'load', 'masks']
 
 # %% ../../nbs/core/phantom/fundus.ipynb #d455efc8
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..basics import InputError, _bare_source, _module_source, atomic_path, cache_dir, did_you_mean, fingerprint, progress, require_space
+from ..basics import (InputError, _bare_source, _module_source, atomic_path, cache_dir, did_you_mean,
+                              fingerprint, progress, require_space)
 from ..data.labels import ODIR8
 from ..data.manifest import Manifest
 
-# %% ../../nbs/core/phantom/fundus.ipynb #fc6feaed
+# %% ../../nbs/core/phantom/fundus.ipynb #f6fde40b
 CODE = 5000                                                         # enters every random draw
 SPLIT = {"train": 0.55, "val": 0.15, "test": 0.30}
 EYES = ("L", "R")
-DISEASES = {"Diabetes": (0.28, 0.75), "Glaucoma": (0.15, 0.60), "Cataract": (0.15, 0.60), "Macular Degeneration": (0.15, 0.70), "Hypertension": (0.14, 0.90), "Myopia": (0.14, 0.80), "Other": (0.14, 0.30)} # share of patients, of these in both eyes
+DISEASES = {                                                        # share of patients, of these in both eyes
+    "Diabetes": (0.28, 0.75),
+    "Glaucoma": (0.15, 0.60),
+    "Cataract": (0.15, 0.60),
+    "Macular Degeneration": (0.15, 0.70),
+    "Hypertension": (0.14, 0.90),
+    "Myopia": (0.14, 0.80),
+    "Other": (0.14, 0.30),
+}
 
-
+# %% ../../nbs/core/phantom/fundus.ipynb #0d12506a
 @dataclass(frozen=True)
 class FundusCase:
     "What the two eyes of one patient show."
@@ -37,95 +47,203 @@ class FundusCase:
 
     def labels(self, eye: int|None = None # 0 left, 1 right; None: the patient, as in ODIR-5k
               ) -> dict[str, float]:
-        shown = {k for e in ((0, 1) if eye is None else (eye,)) for k in self.findings[e]}
-        return {"Normal": float(not shown), **{d: float(d in shown) for d in DISEASES}}
+        "1 for each disease that shows, 0 for the others; Normal where none does."
+        eyes = self.findings if eye is None else (self.findings[eye],)
+        shown = set().union(*eyes)
+        diseases = {d: float(d in shown) for d in DISEASES}
+        return {"Normal": float(not shown), **diseases}
+
+# %% ../../nbs/core/phantom/fundus.ipynb #61dbaa42
+def _split(draw: float) -> str: # draw: uniform in [0, 1)
+    "The split in whose share a draw falls."
+    bounds = np.cumsum(list(SPLIT.values()))[:-1]
+    return list(SPLIT)[int(np.searchsorted(bounds, draw, side="right"))]
+
+# %% ../../nbs/core/phantom/fundus.ipynb #a16f2337
+def _findings(rng: np.random.Generator) -> tuple[dict[str, float], dict[str, float]]:
+    "Severity of each disease in the left and in the right eye."
+    left: dict[str, float] = {}
+    right: dict[str, float] = {}
+    for disease, (share, both) in DISEASES.items():
+        there = rng.random() < share
+        twice = rng.random() < both
+        first = int(rng.integers(2))
+        severity = np.clip(rng.beta(2.2, 2.2, 2), 0.08, 1)
+        # drawn whether or not it shows, so that no disease moves another
+        if not there: continue
+        if twice or first == 0: left[disease] = float(severity[0])
+        if twice or first == 1: right[disease] = float(severity[1])
+    return left, right
+
+# %% ../../nbs/core/phantom/fundus.ipynb #29e97527
+_OF_OLD_AGE = {"Cataract", "Macular Degeneration", "Hypertension"}
 
 
 def case(seed: int, patient: int) -> FundusCase:
     "The case of a patient."
     rng = np.random.default_rng([CODE, seed, patient])
-    split = list(SPLIT)[int(np.searchsorted(np.cumsum(list(SPLIT.values()))[:-1], rng.random(), side="right"))]
-    findings = ({}, {}) # type: tuple[dict[str, float], dict[str, float]]
-    for disease, (share, both) in DISEASES.items():
-        there, twice, first = rng.random() < share, rng.random() < both, int(rng.integers(2))
-        severity = np.clip(rng.beta(2.2, 2.2, 2), 0.08, 1)
-        if there:
-            for e in (0, 1) if twice else (first,): findings[e][disease] = float(severity[e])
-    old = {"Cataract", "Macular Degeneration", "Hypertension"} & {*findings[0], *findings[1]}
-    age = float(np.clip(rng.normal(66 if old else 55, 11), 20, 90).round())
-    return FundusCase(seed, patient, split, "FM"[int(rng.random() < 0.54)], age, findings)
+    split = _split(rng.random())
+    findings = _findings(rng)
+    shown = {*findings[0], *findings[1]}
+    mean_age = 66 if shown & _OF_OLD_AGE else 55
+    age = np.clip(rng.normal(mean_age, 11), 20, 90)
+    sex = "FM"[int(rng.random() < 0.54)]
+    return FundusCase(seed, patient, split, sex, float(age.round()), findings)
 
-# %% ../../nbs/core/phantom/fundus.ipynb #492231f2
-def _bezier(points, n=24) -> np.ndarray: # (4, 2) control points -> (n, 2)
+# %% ../../nbs/core/phantom/fundus.ipynb #beffd565
+@lru_cache(maxsize=4)
+def _grid(size: int) -> tuple: # x, y, radius: (size, size) float32
+    "Coordinates of the centre of each pixel."
+    pixels = np.mgrid[:size, :size] + 0.5
+    centres = pixels*2/size - 1
+    y, x = centres.astype(np.float32)
+    return x, y, np.hypot(x, y)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #cddbf19f
+def _bezier(points, # (4, 2) control points
+            n=24    # points of the curve
+           ) -> np.ndarray: # (n, 2)
+    "A curve from the first control point to the last."
     t = np.linspace(0, 1, n)[:, None]
-    return sum(c*t**i*(1 - t)**(3 - i)*np.asarray(p) for i, (c, p) in enumerate(zip((1, 3, 3, 1), points)))
+    rest = 1 - t
+    curve = np.zeros((n, 2))
+    for i, times in enumerate((1, 3, 3, 1)):
+        weight = times*t**i*rest**(3 - i)
+        curve = curve + weight*np.asarray(points[i])
+    return curve
 
+# %% ../../nbs/core/phantom/fundus.ipynb #a657421a
+def _arcades(disc, fovea, # (2,)
+             up: int) -> list: # control points (4, 2) of two curves; up: -1 above the disc, 1 below
+    "The large vessels on one half of the retina: one around the fovea, one away from it."
+    mirror = np.array([np.sign(disc[0]), up])
+    temporal = [disc,
+                disc + mirror*(-0.10, 0.45),
+                fovea + mirror*(-0.05, 0.72),
+                fovea + mirror*(-0.62, 0.30)]
+    nasal = [disc,
+             disc + mirror*(0.10, 0.25),
+             disc + mirror*(0.30, 0.35),
+             disc + mirror*(0.55, 0.62)]
+    return [temporal, nasal]
 
-def _tree(rng, disc, fovea, width, wander) -> list: # (points, width) of every vessel of one kind
+# %% ../../nbs/core/phantom/fundus.ipynb #50820d38
+def _bent(start, # (2,)
+          heading: float, length: float, bend: float) -> np.ndarray: # (14, 2); angles in radians
+    "A curve that sets out at an angle and turns by `bend` on its way."
+    control = [start]
+    for way in (0.33, 0.66, 1.0):
+        angle = heading + bend*way
+        direction = np.array([np.cos(angle), np.sin(angle)])
+        control.append(start + length*way*direction)
+    return _bezier(control, 14)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #5322ca30
+def _branches(rng, path, width: float, depth: int, wander: float) -> list: # (points, width) of each
+    "Vessels that leave another at random points to either side, and those that leave them."
+    count, reach = (3, 1) if depth == 2 else (2, 0.6)
+    vessels = []
+    for at in rng.integers(4, len(path) - 3, size=count):
+        along = path[at + 1] - path[at]
+        aside = rng.choice([-1, 1])*rng.uniform(0.4, 1.1)
+        heading = np.arctan2(along[1], along[0]) + aside
+        length = rng.uniform(0.25, 0.5)*reach
+        bend = rng.normal(0, 0.3 + 3*wander)
+        child = _bent(path[at], heading, length, bend)
+        vessels.append((child, width))
+        if depth == 1: continue
+        vessels += _branches(rng, child, width*0.65, depth - 1, wander)
+    return vessels
+
+# %% ../../nbs/core/phantom/fundus.ipynb #3c7c9cb2
+def _tree(rng, disc, fovea, width: float, wander: float) -> list: # (points, width) of every vessel of one kind
     "Four arcades that leave the disc, and their branches."
-    out, s = [], np.sign(disc[0])
-    shake = lambda: rng.normal(0, wander, 2)
+    vessels = []
     for up in (-1, 1):
-        arcades = ([disc, disc + [-0.10*s, 0.45*up], fovea + [-0.05*s, 0.72*up], fovea + [-0.62*s, 0.30*up]], [disc, disc + [0.10*s, 0.25*up], disc + [0.30*s, 0.35*up], disc + [0.55*s, 0.62*up]])
-        for k, control in enumerate(arcades):
-            path = _bezier([control[0], *(np.asarray(c) + shake() for c in control[1:])])
-            out.append((path, width*(1 - 0.25*k)))
-            out += _branches(rng, path, width*(1 - 0.25*k)*0.62, 2, wander)
-    return out
+        for k, (start, *others) in enumerate(_arcades(disc, fovea, up)):
+            shaken = [point + rng.normal(0, wander, 2) for point in others]
+            path = _bezier([start, *shaken])
+            thickness = width*(1 - 0.25*k)
+            vessels.append((path, thickness))
+            vessels += _branches(rng, path, thickness*0.62, 2, wander)
+    return vessels
 
-
-def _branches(rng, path, width, depth, wander) -> list:
-    out = []
-    for at in rng.integers(4, len(path) - 3, size=3 if depth == 2 else 2):
-        heading = np.arctan2(*(path[at + 1] - path[at])[::-1]) + rng.choice([-1, 1])*rng.uniform(0.4, 1.1)
-        length, bend = rng.uniform(0.25, 0.5)*(1 if depth == 2 else 0.6), rng.normal(0, 0.3 + 3*wander)
-        step = lambda k: path[at] + length*k*np.array([np.cos(heading + bend*k), np.sin(heading + bend*k)])
-        child = _bezier([path[at], step(0.33), step(0.66), step(1.0)], 14)
-        out.append((child, width))
-        if depth > 1: out += _branches(rng, child, width*0.65, depth - 1, wander)
-    return out
-
-
-def _strokes(lines: list, size: int) -> np.ndarray: # (size, size) float32 in [0, 1]
+# %% ../../nbs/core/phantom/fundus.ipynb #fa12525b
+def _strokes(lines: list, # (points, width) of each
+             size: int) -> np.ndarray: # (size, size) float32 in [0, 1]
     "Vessels, drawn three times as large and averaged."
     from PIL import Image, ImageDraw
     tile = Image.new("L", (3*size, 3*size))
     pen = ImageDraw.Draw(tile)
-    for path, width in lines: pen.line([tuple(p) for p in ((path + 1)*1.5*size).tolist()], fill=255, width=max(1, round(width*1.5*size)), joint="curve")
-    return np.asarray(tile.resize((size, size), Image.Resampling.BOX), np.float32)/255
+    for path, width in lines:
+        points = ((path + 1)*1.5*size).tolist()
+        thickness = max(1, round(width*1.5*size))
+        corners = list(map(tuple, points))
+        pen.line(corners, fill=255, width=thickness, joint="curve")
+    small = tile.resize((size, size), Image.Resampling.BOX)
+    return np.asarray(small, np.float32)/255
 
+# %% ../../nbs/core/phantom/fundus.ipynb #ab521295
+def _window(middle: float, reach: int, size: int) -> slice:
+    "The pixels within `reach` of one of them, cut at the picture's border; outside it none: stop <= start."
+    low, high = int(middle) - reach, int(middle) + reach + 1
+    return slice(max(low, 0), min(high, size))
 
-def _spots(size: int, centres, radii, stretch=1.0, angles=0.0, soft=0.5) -> np.ndarray: # (size, size) float32 in [0, 1]
-    "Round or stretched spots; each is drawn in its own window."
+# %% ../../nbs/core/phantom/fundus.ipynb #1e77de1b
+def _spot(x, y, # offset of each pixel from the middle of the spot
+          radius: float, stretch: float, angle: float, soft: float) -> np.ndarray: # in [0, 1]
+    "Opacity of a spot: one inside, falling to zero at its rim over the share `soft` of the radius."
+    cos, sin = np.cos(angle), np.sin(angle)
+    along = x*cos + y*sin
+    across = y*cos - x*sin
+    distance = np.hypot(along/stretch, across)/max(radius, 1e-6)
+    return np.clip((1 - distance)/soft, 0, 1)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #8f165726
+def _spots(size: int,      # pixels a side
+           centres, radii, # (n, 2), (n,) or one for all
+           stretch=1.0,    # how much longer than wide
+           angles=0.0,     # (n,) radians from x towards y, or one for all
+           soft=0.5,       # share of the radius over which the rim fades
+          ) -> np.ndarray: # (size, size) float32 in [0, 1]
+    "Spots over each other: the most opaque counts."
     out = np.zeros((size, size), np.float32)
-    for (cx, cy), r, a in zip(np.reshape(centres, (-1, 2)), np.broadcast_to(radii, len(np.reshape(centres, (-1, 2)))), np.broadcast_to(angles, len(np.reshape(centres, (-1, 2))))):
-        reach, px, py = r*stretch + 2/size, (cx + 1)*size/2, (cy + 1)*size/2
-        w = int(np.ceil(reach*size/2)) + 1
-        y0, y1, x0, x1 = max(int(py) - w, 0), min(int(py) + w + 1, size), max(int(px) - w, 0), min(int(px) + w + 1, size)
-        if y1 <= y0 or x1 <= x0: continue
-        y, x = (np.mgrid[y0:y1, x0:x1] + 0.5 - np.array([py, px])[:, None, None])*2/size
-        u, v = x*np.cos(a) + y*np.sin(a), y*np.cos(a) - x*np.sin(a)
-        d = np.hypot(u/stretch, v)/max(r, 1e-6)
-        out[y0:y1, x0:x1] = np.maximum(out[y0:y1, x0:x1], np.clip((1 - d)/soft, 0, 1))
+    middles = np.reshape(centres, (-1, 2))
+    radii = np.broadcast_to(radii, len(middles))
+    angles = np.broadcast_to(angles, len(middles))
+    for (cx, cy), radius, angle in zip(middles, radii, angles):
+        px = (cx + 1)*size/2
+        py = (cy + 1)*size/2
+        reach = radius*stretch + 2/size
+        pixels = int(np.ceil(reach*size/2)) + 1
+        rows = _window(py, pixels, size)
+        columns = _window(px, pixels, size)
+        if rows.stop <= rows.start or columns.stop <= columns.start: continue
+        middle = np.array([py, px])[:, None, None]
+        y, x = (np.mgrid[rows, columns] + 0.5 - middle)*2/size
+        window = out[rows, columns]
+        spot = _spot(x, y, radius, stretch, angle, soft)
+        window[:] = np.maximum(window, spot)
     return out
 
-
-@lru_cache(maxsize=4)
-def _grid(size: int) -> tuple: # x, y, radius
-    y, x = ((np.mgrid[:size, :size] + 0.5)*2/size - 1).astype(np.float32)
-    return x, y, np.hypot(x, y)
-
-
-def _cloud(rng, size: int, cells: int) -> np.ndarray: # (size, size) smooth noise, about unit variance
+# %% ../../nbs/core/phantom/fundus.ipynb #82ebac11
+def _cloud(rng, size: int, cells: int) -> np.ndarray: # (size, size) float32, about unit variance
+    "Smooth noise: random values on a coarse grid, enlarged."
     from PIL import Image
-    return np.asarray(Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC))
+    noise = rng.standard_normal((cells, cells)).astype(np.float32)
+    smooth = Image.fromarray(noise).resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(smooth)
 
+# %% ../../nbs/core/phantom/fundus.ipynb #cef6e520
+def _ring(rng, n: int, centre, low: float, high: float) -> np.ndarray: # (n, 2)
+    "Points between two radii around a centre, as many on each area."
+    angle = rng.uniform(0, 2*np.pi, n)
+    radius = np.sqrt(rng.uniform(low**2, high**2, n))
+    x = radius*np.cos(angle)
+    y = radius*np.sin(angle)
+    return np.asarray(centre) + np.stack([x, y], 1)
 
-def _ring(rng, n, centre, low, high) -> np.ndarray: # (n, 2) points between two radii
-    a, r = rng.uniform(0, 2*np.pi, n), np.sqrt(rng.uniform(low**2, high**2, n))
-    return np.asarray(centre) + np.stack([r*np.cos(a), r*np.sin(a)], 1)
-
-# %% ../../nbs/core/phantom/fundus.ipynb #22589372
+# %% ../../nbs/core/phantom/fundus.ipynb #5bf78104
 @dataclass
 class Fundus:
     "One photograph with its ground truth."
@@ -134,94 +252,308 @@ class Fundus:
     case: FundusCase
     eye: int                     # 0 left, 1 right
 
+# %% ../../nbs/core/phantom/fundus.ipynb #b397fd8e
+_COLOURS = {
+    "choroid": (0.93, 0.60, 0.38),
+    "crescent": (0.97, 0.86, 0.68),
+    "macula": (0.42, 0.13, 0.05),
+    "drusen": (0.95, 0.80, 0.45),
+    "scar": (0.93, 0.85, 0.70),
+    "pigment": (0.16, 0.08, 0.05),
+    "disc": (0.97, 0.78, 0.52),
+    "cup": (1.0, 0.93, 0.80),
+    "vein": (0.38, 0.07, 0.06),
+    "artery": (0.62, 0.16, 0.08),
+    "flame": (0.45, 0.03, 0.03),
+    "dot": (0.40, 0.03, 0.03),
+    "exudate": (0.99, 0.93, 0.55),
+    "haze": (0.62, 0.50, 0.36),
+}
 
-def _paint(image: np.ndarray, layer: np.ndarray, colour, amount=1.0) -> None: image += amount*layer*(np.asarray(colour, np.float32)[:, None, None] - image)
+# %% ../../nbs/core/phantom/fundus.ipynb #b86b9830
+def _rgb(colour) -> np.ndarray: # (3, 1, 1) float32
+    "A colour that can be laid over a picture."
+    return np.asarray(colour, np.float32)[:, None, None]
+
+# %% ../../nbs/core/phantom/fundus.ipynb #8526af5e
+@dataclass
+class _Eye:
+    "An eye while it is drawn, layer upon layer."
+    side: int                    # 1: a right eye, whose disc lies right; -1: a left one
+    shown: dict[str, float]      # disease -> severity
+    person: np.random.Generator  # draws that both eyes of a patient share
+    rng: np.random.Generator     # draws of this eye
+    image: np.ndarray            # (3, size, size) float32
+    disc: np.ndarray             # (2,) its middle
+    fovea: np.ndarray            # (2,)
+    disc_size: float             # radius
+    cup: float                   # radius of a sound cup, a share of the disc's
+    masks: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int: return self.image.shape[-1]
+
+    def paint(self, layer: np.ndarray, # (size, size) opacity
+              colour: str, amount=1.0) -> None:
+        "Lay a colour over the picture."
+        self.image += amount*layer*(_rgb(_COLOURS[colour]) - self.image)
+
+    def mark(self, disease: str, layer: np.ndarray) -> None: # layer: (size, size) opacity
+        "Keep the mask of what was painted: more than 0.3 opaque."
+        self.masks[disease] = layer > 0.3
+
+# %% ../../nbs/core/phantom/fundus.ipynb #f3e1a80c
+_PALE = np.array([0.88, 0.50, 0.27])   # a retina of little pigment
+_DARK = np.array([0.60, 0.27, 0.13])   # and of much
 
 
+def _background(person, rng, pigment: float, size: int) -> np.ndarray: # (3, size, size) float32
+    "A retina without anything on it."
+    ground = _rgb(_PALE*(1 - pigment) + _DARK*pigment)
+    patches = 0.045*_cloud(person, size, 12)
+    grain = 0.02*_cloud(rng, size, 40)
+    return ground*(1 + patches + grain)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #a6c46e4c
+def _near(rng, point, spread: float) -> np.ndarray: # (2,)
+    "A point by chance not far from another."
+    return np.array(point) + rng.normal(0, spread, 2)
+
+
+def _begin(seed: int, patient: int, eye: int, size: int, shown: dict[str, float]) -> _Eye:
+    "The background, and where disc and fovea lie."
+    person = np.random.default_rng([CODE, seed, patient, 7])
+    rng = np.random.default_rng([CODE, seed, patient, 8, eye])
+    side = 1 if eye else -1
+    disc = _near(rng, (0.40*side, 0), 0.025)
+    fovea = _near(rng, (-0.18*side, 0.05), 0.02)
+    pigment = person.beta(2, 2)
+    cup = np.clip(person.normal(0.36, 0.07), 0.15, 0.52)
+    disc_size = person.uniform(0.115, 0.14)
+    image = _background(person, rng, pigment, size)
+    return _Eye(side, shown, person, rng, image, disc, fovea, disc_size, cup)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #d9edcf0f
+def _myopia(eye: _Eye, severity: float) -> None:
+    "Choroidal vessels seen through a thin pigment layer, and a pale crescent at the disc."
+    from scipy import ndimage as ndi
+    weave = np.abs(_cloud(eye.rng, eye.size, 22)) < 0.5
+    choroid = ndi.gaussian_filter(weave.astype(np.float32), eye.size/220)
+    eye.paint(choroid, "choroid", 0.30 + 0.35*severity)
+    shift = (0.4 + 0.5*severity)*eye.disc_size*eye.side
+    radius = eye.disc_size*(1.15 + 0.5*severity)
+    at = eye.disc - [shift, 0]
+    crescent = _spots(eye.size, at, radius, soft=0.15)
+    eye.paint(crescent, "crescent", 0.5 + 0.4*severity)
+    eye.mark("Myopia", crescent)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #9b8d85e3
+def _macula(eye: _Eye) -> None:
+    "The dark spot around the fovea."
+    x, y, _ = _grid(eye.size)
+    fx, fy = eye.fovea
+    square = (x - fx)**2 + (y - fy)**2
+    pit = np.exp(-square/(2*0.11**2))
+    eye.paint(pit, "macula", 0.55)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #c6630055
+def _degeneration(eye: _Eye, severity: float) -> None:
+    "Drusen in the macula."
+    n = int(8 + 45*severity)
+    reach = 0.10 + 0.16*severity
+    at = _ring(eye.rng, n, eye.fovea, 0.0, reach)
+    radii = eye.rng.uniform(0.012, 0.018 + 0.022*severity, n)
+    drusen = _spots(eye.size, at, radii, soft=0.7)
+    eye.paint(drusen, "drusen", 0.45 + 0.45*severity)
+    eye.mark("Macular Degeneration", drusen)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #fec9d969
+def _scar(eye: _Eye, severity: float) -> None:
+    "A pale patch with clumps of pigment, anywhere but in the middle."
+    at = _ring(eye.rng, 1, (0, 0), 0.35, 0.75)
+    stretch = eye.rng.uniform(1, 1.6)
+    angle = eye.rng.uniform(0, 3)
+    radius = 0.07 + 0.09*severity
+    scar = _spots(eye.size, at, radius, stretch, angle, soft=0.25)
+    amount = 0.4 + 0.5*severity
+    eye.paint(scar, "scar", amount)
+    clumps = _cloud(eye.rng, eye.size, 30) > 0.2
+    eye.paint(scar*clumps, "pigment", amount)
+    eye.mark("Other", scar)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #ca81fbad
+def _cup_radius(eye: _Eye) -> float: # a share of the disc's radius
+    "The cup, widened by glaucoma."
+    severity = eye.shown.get("Glaucoma")
+    if not severity: return eye.cup
+    wide = 0.58 + 0.30*severity + eye.person.normal(0, 0.02)
+    return np.clip(wide, 0.56, 0.92)
+
+
+def _optic_disc(eye: _Eye) -> None:
+    "The disc, where the nerve leaves, and the pale cup in it; both upright ovals, the more so in myopia."
+    tilt = 1.0 + 0.35*eye.shown.get("Myopia", 0)
+    stretch, upright = 1.08*tilt, np.pi/2
+    whole = _spots(eye.size, eye.disc, eye.disc_size, stretch, upright, soft=0.12)
+    eye.paint(whole, "disc", 0.9)
+    radius = eye.disc_size*_cup_radius(eye)
+    inner = _spots(eye.size, eye.disc, radius, stretch, upright, soft=0.2)
+    eye.paint(inner, "cup", 0.9)
+    if eye.shown.get("Glaucoma"): eye.mark("Glaucoma", whole)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #05f991a5
+def _vessels(eye: _Eye) -> None:
+    "Veins and over them arteries; hypertension narrows the arteries and makes the veins wind."
+    h = eye.shown.get("Hypertension", 0)
+    vein, artery = 0.021*(1 + 0.15*h), 0.016*(1 - 0.5*h)   # widths
+    veins = _tree(eye.rng, eye.disc, eye.fovea, vein, 0.03 + 0.04*h)
+    arteries = _tree(eye.rng, eye.disc, eye.fovea, artery, 0.03)
+    eye.paint(_strokes(veins, eye.size), "vein", 0.72)
+    eye.paint(_strokes(arteries, eye.size), "artery", 0.66)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #26cab734
+def _flames(eye: _Eye, severity: float) -> None:
+    "Haemorrhages along the nerve fibres: stretched away from the disc."
+    n = int(2 + 9*severity)
+    at = _ring(eye.rng, n, eye.disc, 0.18, 0.62)
+    radii = eye.rng.uniform(0.012, 0.022, n)
+    x = at[:, 0] - eye.disc[0]
+    y = at[:, 1] - eye.disc[1]
+    outwards = np.arctan2(y, x)
+    flames = _spots(eye.size, at, radii, stretch=2.8, angles=outwards, soft=0.6)
+    eye.paint(flames, "flame", 0.85)
+    eye.mark("Hypertension", flames)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #442fc4c8
+def _diabetes(eye: _Eye, severity: float) -> None:
+    "Dot haemorrhages all over, and a group of hard exudates not far from the fovea."
+    n = int(6 + 40*severity)
+    at = _ring(eye.rng, n, (0, 0), 0.05, 0.8)
+    radii = eye.rng.uniform(0.006, 0.012 + 0.02*severity, n)
+    dots = _spots(eye.size, at, radii, soft=0.4)
+    eye.paint(dots, "dot", 0.9)
+    k = int(4 + 30*severity)
+    middle = _ring(eye.rng, 1, eye.fovea, 0.15, 0.4)[0]
+    group = middle + eye.rng.normal(0, 0.08, (k, 2))
+    radii = eye.rng.uniform(0.006, 0.018, k)
+    exudates = _spots(eye.size, group, radii, soft=0.35)
+    eye.paint(exudates, "exudate", 0.9)
+    eye.mark("Diabetes", np.maximum(dots, exudates))
+
+# %% ../../nbs/core/phantom/fundus.ipynb #3257cae1
+def _light(eye: _Eye) -> np.ndarray: # (size, size)
+    "Illumination: weaker towards the rim, and more on one side."
+    x, y, radius = _grid(eye.size)
+    aside = eye.rng.normal(0, 0.10)*x
+    down = eye.rng.normal(0, 0.10)*y
+    return 1.02 - 0.42*radius**2 + aside + down
+
+# %% ../../nbs/core/phantom/fundus.ipynb #93c7a03d
+def _haze(image: np.ndarray, light: np.ndarray, severity: float) -> np.ndarray: # (3, size, size)
+    "A clouded lens: a veil as bright as the illumination."
+    glow = np.clip(light, 0.4, 1.1)
+    veil = 0.55*severity*_rgb(_COLOURS["haze"])*glow
+    return image*(1 - 0.55*severity) + veil
+
+# %% ../../nbs/core/phantom/fundus.ipynb #ecafd896
+def _develop(eye: _Eye) -> np.ndarray: # (3, size, size)
+    "What the sensor records: illumination, haze, blur and noise."
+    from scipy import ndimage as ndi
+    light = _light(eye)
+    image = eye.image*(light*eye.rng.uniform(0.85, 1.1))
+    blur = eye.rng.uniform(0.2, 0.9)*eye.size/512
+    cataract = eye.shown.get("Cataract")
+    if cataract:
+        blur += (2 + 5*cataract)*eye.size/512
+        image = _haze(image, light, cataract)
+    noise = eye.rng.normal(0, 0.012, image.shape).astype(np.float32)
+    return ndi.gaussian_filter(image, (0, blur, blur)) + noise
+
+# %% ../../nbs/core/phantom/fundus.ipynb #865962ee
+def _aperture(eye: _Eye) -> np.ndarray: # (size, size) in [0, 1]
+    "The round field of the camera; some patients' is cut above and below."
+    _, y, radius = _grid(eye.size)
+    field_of_view = np.clip((0.94 - radius)*eye.size/4, 0, 1)
+    return field_of_view*(np.abs(y) < eye.person.choice([0.82, 1.0]))
+
+# %% ../../nbs/core/phantom/fundus.ipynb #57f3b791
+def _draw(eye: _Eye) -> None:
+    "All layers of an eye, from the choroid outwards."
+    shown = eye.shown
+    if shown.get("Myopia"): _myopia(eye, shown["Myopia"])
+    _macula(eye)
+    if shown.get("Macular Degeneration"): _degeneration(eye, shown["Macular Degeneration"])
+    if "Other" in shown: _scar(eye, shown["Other"])
+    _optic_disc(eye)
+    _vessels(eye)
+    if shown.get("Hypertension"): _flames(eye, shown["Hypertension"])
+    if shown.get("Diabetes"): _diabetes(eye, shown["Diabetes"])
+
+# %% ../../nbs/core/phantom/fundus.ipynb #09106bf5
 def render(seed: int, patient: int, eye: int, # 0 left, 1 right
            size=256,                          # pixels a side
            given: FundusCase|None = None,     # a case of your own
           ) -> Fundus:
     "Draw one eye. Deterministic: two calls, one picture."
-    from scipy import ndimage as ndi
-    if not 64 <= size <= 2048: raise InputError(f"Size {size} is outside 64 to 2048 pixels.", remedy="256 is the default.")
+    if not 64 <= size <= 2048:
+        raise InputError(f"Size {size} is outside 64 to 2048 pixels.", remedy="256 is the default.")
     if eye not in (0, 1): raise InputError(f"Eye {eye} is neither 0 (left) nor 1 (right).")
     c = given or case(seed, patient)
-    shown, person, rng = c.findings[eye], np.random.default_rng([CODE, seed, patient, 7]), np.random.default_rng([CODE, seed, patient, 8, eye])
-    x, y, radius = _grid(size)
-    s, masks = (1 if eye else -1), {}
-    disc, fovea = np.array([0.40*s, 0]) + rng.normal(0, 0.025, 2), np.array([-0.18*s, 0.05]) + rng.normal(0, 0.02, 2)
-    pigment, cup, disc_size = person.beta(2, 2), np.clip(person.normal(0.36, 0.07), 0.15, 0.52), person.uniform(0.115, 0.14)
-    image = np.stack([np.full((size, size), v, np.float32) for v in np.array([0.88, 0.50, 0.27])*(1 - pigment) + np.array([0.60, 0.27, 0.13])*pigment])
-    image *= 1 + 0.045*_cloud(person, size, 12) + 0.02*_cloud(rng, size, 40)
+    drawing = _begin(seed, patient, eye, size, c.findings[eye])
+    _draw(drawing)
+    photograph = _develop(drawing)
+    aperture = _aperture(drawing)
+    exposed = np.clip(photograph*aperture, 0, 1).astype(np.float32)
+    pixels = exposed**drawing.rng.uniform(0.9, 1.15)
+    seen = aperture > 0.5
+    masks = {name: mask & seen for name, mask in drawing.masks.items()}
+    return Fundus(pixels, masks, c, eye)
 
-    if (m := shown.get("Myopia")):
-        weave = np.abs(_cloud(rng, size, 22)) < 0.5                                     # choroidal vessels seen through a thin pigment layer
-        _paint(image, ndi.gaussian_filter(weave.astype(np.float32), size/220), (0.93, 0.60, 0.38), 0.30 + 0.35*m)
-        crescent = _spots(size, [disc - [(0.4 + 0.5*m)*disc_size*s, 0]], disc_size*(1.15 + 0.5*m), soft=0.15)
-        _paint(image, crescent, (0.97, 0.86, 0.68), 0.5 + 0.4*m)
-        masks["Myopia"] = crescent > 0.3
-    _paint(image, np.exp(-((x - fovea[0])**2 + (y - fovea[1])**2)/(2*0.11**2)), (0.42, 0.13, 0.05), 0.55)
-    if (a := shown.get("Macular Degeneration")):
-        n = int(8 + 45*a)
-        drusen = _spots(size, _ring(rng, n, fovea, 0.0, 0.10 + 0.16*a), rng.uniform(0.012, 0.018 + 0.022*a, n), soft=0.7)
-        _paint(image, drusen, (0.95, 0.80, 0.45), 0.45 + 0.45*a)
-        masks["Macular Degeneration"] = drusen > 0.3
-    if "Other" in shown:
-        o, at = shown["Other"], _ring(rng, 1, (0, 0), 0.35, 0.75)
-        scar = _spots(size, at, 0.07 + 0.09*o, stretch=rng.uniform(1, 1.6), angles=rng.uniform(0, 3), soft=0.25)
-        _paint(image, scar, (0.93, 0.85, 0.70), 0.4 + 0.5*o)
-        _paint(image, scar*(_cloud(rng, size, 30) > 0.2), (0.16, 0.08, 0.05), 0.4 + 0.5*o)
-        masks["Other"] = scar > 0.3
-
-    tilt = 1.0 + 0.35*shown.get("Myopia", 0)
-    whole = _spots(size, [disc], disc_size, stretch=1.08*tilt, angles=np.pi/2, soft=0.12)
-    _paint(image, whole, (0.97, 0.78, 0.52), 0.9)
-    if (g := shown.get("Glaucoma")): cup = np.clip(0.58 + 0.30*g + person.normal(0, 0.02), 0.56, 0.92)
-    inner = _spots(size, [disc], disc_size*cup, stretch=1.08*tilt, angles=np.pi/2, soft=0.2)
-    _paint(image, inner, (1.0, 0.93, 0.80), 0.9)
-    if g: masks["Glaucoma"] = whole > 0.3
-
-    h = shown.get("Hypertension", 0)
-    veins = _strokes(_tree(rng, disc, fovea, 0.021*(1 + 0.15*h), 0.03 + 0.04*h), size)
-    arteries = _strokes(_tree(rng, disc, fovea, 0.016*(1 - 0.5*h), 0.03), size)
-    _paint(image, veins, (0.38, 0.07, 0.06), 0.72)
-    _paint(image, arteries, (0.62, 0.16, 0.08), 0.66)
-    if h:
-        n = int(2 + 9*h)
-        at = _ring(rng, n, disc, 0.18, 0.62)
-        flames = _spots(size, at, rng.uniform(0.012, 0.022, n), stretch=2.8, angles=np.arctan2(at[:, 1] - disc[1], at[:, 0] - disc[0]), soft=0.6)
-        _paint(image, flames, (0.45, 0.03, 0.03), 0.85)
-        masks["Hypertension"] = flames > 0.3
-    if (d := shown.get("Diabetes")):
-        n = int(6 + 40*d)
-        dots = _spots(size, _ring(rng, n, (0, 0), 0.05, 0.8), rng.uniform(0.006, 0.012 + 0.02*d, n), soft=0.4)
-        _paint(image, dots, (0.40, 0.03, 0.03), 0.9)
-        k, middle = int(4 + 30*d), _ring(rng, 1, fovea, 0.15, 0.4)[0]
-        hard = _spots(size, middle + rng.normal(0, 0.08, (k, 2)), rng.uniform(0.006, 0.018, k), soft=0.35)
-        _paint(image, hard, (0.99, 0.93, 0.55), 0.9)
-        masks["Diabetes"] = (dots > 0.3) | (hard > 0.3)
-
-    light = 1.02 - 0.42*radius**2 + rng.normal(0, 0.10)*x + rng.normal(0, 0.10)*y
-    image *= light*rng.uniform(0.85, 1.1)
-    blur = rng.uniform(0.2, 0.9)*size/512
-    if (v := shown.get("Cataract")):
-        blur += (2 + 5*v)*size/512
-        image = image*(1 - 0.55*v) + 0.55*v*np.array([0.62, 0.50, 0.36], np.float32)[:, None, None]*np.clip(light, 0.4, 1.1)
-    image = ndi.gaussian_filter(image, (0, blur, blur)) + rng.normal(0, 0.012, image.shape).astype(np.float32)
-    aperture = np.clip((0.94 - radius)*size/4, 0, 1)*(np.abs(y) < person.choice([0.82, 1.0]))
-    return Fundus(np.clip(image*aperture, 0, 1).astype(np.float32)**rng.uniform(0.9, 1.15), {k: m & (aperture > 0.5) for k, m in masks.items()}, c, eye)
-
-# %% ../../nbs/core/phantom/fundus.ipynb #138a4405
+# %% ../../nbs/core/phantom/fundus.ipynb #eeec3614
 NAME = "phantom-fundus"
 
 
 @lru_cache(maxsize=1)
 def fingerprint_of_version() -> str:
     "Hash of the code that decides a pixel."
-    return fingerprint(_bare_source(_module_source("medbridge.phantom.fundus")[0])) # type: ignore[index]  # there is a source; a check here would change the version
+    source = _module_source("medbridge.phantom.fundus")[0] # type: ignore[index]  # there is a source
+    return fingerprint(_bare_source(source))
 
 
+def _file(c: FundusCase, eye: int) -> str:
+    return f"{c.patient:05d}{EYES[eye]}.jpg"
+
+# %% ../../nbs/core/phantom/fundus.ipynb #4ae8665d
+def _row(c: FundusCase, eye: int, per: str) -> dict:
+    "A photograph's line of the manifest."
+    patient = f"fundus-{c.seed}-{c.patient:05d}"
+    labels = c.labels(None if per == "patient" else eye)
+    return dict(path=_file(c, eye), patient_id=patient,
+                study_id=f"{patient}-{EYES[eye]}",
+                split=c.split, view=EYES[eye],
+                sex=c.sex, age=c.age, **labels)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #122b716b
+def _save(path: Path, pixels: np.ndarray) -> None: # pixels: (3, size, size) in [0, 1]
+    "Write a photograph as JPEG, atomically."
+    from PIL import Image
+    levels = (pixels*255).round().astype(np.uint8)
+    photograph = Image.fromarray(levels.transpose(1, 2, 0))
+    with atomic_path(path) as part:
+        photograph.save(part, format="JPEG", quality=94)
+
+
+def _draw_missing(cases: list[FundusCase], folder: Path, size: int) -> None:
+    "Draw the photographs that are not yet on the disk."
+    todo = [(c, eye) for c, eye in product(cases, (0, 1))
+            if not (folder/_file(c, eye)).exists()]
+    space = int(len(todo)*size*size*0.6)
+    if todo: require_space(folder, space)
+    for c, eye in progress(todo, "drawing fundus photographs", least=50):
+        photograph = render(c.seed, c.patient, eye, size, c)
+        _save(folder/_file(c, eye), photograph.pixels)
+
+# %% ../../nbs/core/phantom/fundus.ipynb #138a4405
 def load(n=300,            # photographs; two for each patient
          seed=0,           # another seed, other patients
          size=256,         # pixels a side
@@ -229,27 +561,21 @@ def load(n=300,            # photographs; two for each patient
          folder: str|Path|None = None, # where images lie; default: the cache
         ) -> Manifest:
     "The manifest of the fundus stand-in; photographs not yet on the disk are drawn first."
-    if per not in ("patient", "eye"): raise did_you_mean(str(per), ("patient", "eye"), "unit of labels")
+    units = ("patient", "eye")
+    if per not in units: raise did_you_mean(str(per), units, "unit of labels")
     if n < 2: raise InputError(f"n={n} photographs asked for.", remedy="ask for at least two: one patient.")
-    from PIL import Image
-    folder = Path(folder or cache_dir("phantom", f"{NAME}-seed{seed}-{size}px-{fingerprint_of_version()}"))
+    version = fingerprint_of_version()
+    folder = Path(folder or cache_dir("phantom", f"{NAME}-seed{seed}-{size}px-{version}"))
     folder.mkdir(parents=True, exist_ok=True)
-    cases, rows = [case(seed, p) for p in range(n//2)], []
-    todo = [(c, e) for c in cases for e in (0, 1) if not (folder/_file(c, e)).exists()]
-    if todo: require_space(folder, int(len(todo)*size*size*0.6))
-    for c, e in progress(todo, "drawing fundus photographs", least=50):
-        picture = (render(seed, c.patient, e, size, c).pixels*255).round().astype(np.uint8).transpose(1, 2, 0)
-        with atomic_path(folder/_file(c, e)) as part: Image.fromarray(picture).save(part, format="JPEG", quality=94)
-    for c in cases:
-        for e in (0, 1):
-            rows.append(dict(path=_file(c, e), patient_id=f"fundus-{seed}-{c.patient:05d}", study_id=f"fundus-{seed}-{c.patient:05d}-{EYES[e]}", split=c.split, view=EYES[e], sex=c.sex, age=c.age, **c.labels(None if per == "patient" else e)))
-    facts = dict(source="fundus stand-in v1", seed=seed, size=size, version=fingerprint_of_version(), uncertain="zeros", stand_in=True, labels_per=per)
+    cases = [case(seed, patient) for patient in range(n//2)]
+    _draw_missing(cases, folder, size)
+    rows = [_row(c, eye, per) for c, eye in product(cases, (0, 1))]
+    facts = dict(source="fundus stand-in v1", seed=seed, size=size, version=version,
+                 uncertain="zeros", stand_in=True, labels_per=per)
     return Manifest(pd.DataFrame(rows), ODIR8, NAME, folder, facts=facts)
 
-
-def _file(c: FundusCase, eye: int) -> str: return f"{c.patient:05d}{EYES[eye]}.jpg"
-
-
-def masks(seed: int, patient: int, eye: int, size=256) -> dict[str, np.ndarray]:
-    "Masks (size, size) bool of what a photograph shows, drawn again from its seeds."
+# %% ../../nbs/core/phantom/fundus.ipynb #8d2d1e50
+def masks(seed: int, patient: int, eye: int, # 0 left, 1 right
+          size=256) -> dict[str, np.ndarray]: # disease -> (size, size) bool
+    "Masks of what a photograph shows, drawn again from its seeds."
     return render(seed, patient, eye, size).masks

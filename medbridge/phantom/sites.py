@@ -38,32 +38,105 @@ class Site:
     ending: str                # file format
     uncertain: str             # policy recommended for -1
 
-
+# %% ../../nbs/core/phantom/sites.ipynb #88bfd55e
 SITES = {s.name: s for s in (
-    Site("phantom-mimic", 1, 85, 0.55, 6e4, 0.28, 1.00, 3.0, 0.00, (345, 385), 0.10, "AP", 0.75, 1050, 0.47, 8, "MONOCHROME2", ".jpg", "ignore"),
-    Site("phantom-chexpert", 2, 100, 0.35, 1.2e5, 0.22, 1.15, 4.0, 0.25, (335, 375), 0.15, "L", 0.45, 1150, 0.47, 8, "MONOCHROME2", ".jpg", "ignore"),
-    Site("phantom-nih", 3, 118, 0.28, 1.5e5, 0.32, 0.95, 2.0, 0.00, (330, 365), 0.35, "R", 0.30, 1150, 0.47, 8, "MONOCHROME2", ".png", "zeros"),
-    Site("phantom-rsna", 4, 112, 0.30, 9e4, 0.30, 1.00, 2.0, 0.45, (340, 370), 0.20, "PORT", 0.40, 1100, 0.24, 12, "MONOCHROME1", ".dcm", "zeros"),
-    Site("phantom-covidx", 5, 75, 0.70, 3e4, 0.55, 1.30, 5.0, 0.00, (325, 410), 0.30, "", 0.55, 1000, 0.47, 8, "MONOCHROME2", ".png", "zeros"),
-    Site("phantom-radio", 6, 95, 0.40, 1e5, 0.30, 1.00, 2.5, 0.15, (335, 385), 0.15, "L", 0.40, 1150, 0.50, 8, "MONOCHROME2", ".png", "zeros"),
+    Site("phantom-mimic", 1, 85, 0.55, 6e4, 0.28,
+         1.00, 3.0, 0.00, (345, 385), 0.10, "AP", 0.75, 1050, 0.47,
+         8, "MONOCHROME2", ".jpg", "ignore"),
+    Site("phantom-chexpert", 2, 100, 0.35, 1.2e5, 0.22,
+         1.15, 4.0, 0.25, (335, 375), 0.15, "L", 0.45, 1150, 0.47,
+         8, "MONOCHROME2", ".jpg", "ignore"),
+    Site("phantom-nih", 3, 118, 0.28, 1.5e5, 0.32,
+         0.95, 2.0, 0.00, (330, 365), 0.35, "R", 0.30, 1150, 0.47,
+         8, "MONOCHROME2", ".png", "zeros"),
+    Site("phantom-rsna", 4, 112, 0.30, 9e4, 0.30,
+         1.00, 2.0, 0.45, (340, 370), 0.20, "PORT", 0.40, 1100, 0.24,
+         12, "MONOCHROME1", ".dcm", "zeros"),
+    Site("phantom-covidx", 5, 75, 0.70, 3e4, 0.55,
+         1.30, 5.0, 0.00, (325, 410), 0.30, "", 0.55, 1000, 0.47,
+         8, "MONOCHROME2", ".png", "zeros"),
+    Site("phantom-radio", 6, 95, 0.40, 1e5, 0.30,
+         1.00, 2.5, 0.15, (335, 385), 0.15, "L", 0.40, 1150, 0.50,
+         8, "MONOCHROME2", ".png", "zeros"),
 )}
+SITE_NAMES = ("nih", "chexpert", "mimic", "rsna", "covidx") # what the phantom stands in for: `phantom-...` in SITES
 
-
+# %% ../../nbs/core/phantom/sites.ipynb #c3aa5095
 def site(name: str) -> Site:
     "The site of that name."
     if name not in SITES: raise did_you_mean(name, SITES, "site")
     return SITES[name]
 
-
+# %% ../../nbs/core/phantom/sites.ipynb #ae25b4f2
 def attenuation(kv: float) -> tuple[float, float]: # per mm of water: soft tissue, bone excess
-    "Effective linear attenuation at a tube voltage, a smooth fit to NIST's tables at the beam's mean energy (about 0.45 kV)."
-    energy = 0.45*kv
-    return 0.0190*(50/energy)**0.42, 0.0330*(50/energy)**1.55
+    "Effective linear attenuation: a smooth fit to NIST's tables at the beam's mean energy (about 0.45 kV)."
+    relative = 50/(0.45*kv)   # to 50 keV
+    return 0.0190*relative**0.42, 0.0330*relative**1.55
 
-# %% ../../nbs/core/phantom/sites.ipynb #5a17e001
-SITE_NAMES = ("nih", "chexpert", "mimic", "rsna", "covidx") # what the phantom stands in for; each is a site `phantom-...`
+# %% ../../nbs/core/phantom/sites.ipynb #2d77ef86
+def _zoom(image: np.ndarray, size: int) -> np.ndarray:
+    "Bilinear enlargement (n, n) to (size, size)."
+    import torch
+    import torch.nn.functional as F
+    pixels = torch.from_numpy(np.ascontiguousarray(image, np.float32))
+    enlarged = F.interpolate(pixels[None, None], size=(size, size), mode="bilinear", align_corners=False)
+    return enlarged[0, 0].numpy()
 
-# %% ../../nbs/core/phantom/sites.ipynb #f438a771
+# %% ../../nbs/core/phantom/sites.ipynb #9f797a2b
+def _wide_blur(image: np.ndarray, # (size, size)
+               mm: float,         # mm per pixel
+               mode: str) -> np.ndarray: # (size, size) float32; mode: what lies outside, as scipy names it
+    "Gaussian blur of 25 mm, on a grid of 64 to 127 pixels a side: so wide a blur needs no more."
+    from scipy import ndimage as ndi
+    size = len(image)
+    k = max(1, size//64)
+    blocks = image.reshape(size//k, k, size//k, k)
+    blurred = ndi.gaussian_filter(blocks.mean((1, 3)), 25/(mm*k), mode=mode)
+    return _zoom(blurred, size)
+
+# %% ../../nbs/core/phantom/sites.ipynb #4f95c969
+def _with_scatter(primary: np.ndarray, ratio: float, mm: float) -> np.ndarray: # (size, size)
+    "Add what is scattered: half of it even, the rest where much is let through, the open field left out."
+    veil = _wide_blur(primary, mm, "nearest")
+    body = float(np.median(primary))
+    scattered = 0.5*body + 0.25*np.minimum(veil, 4*body)
+    return primary + ratio*scattered
+
+# %% ../../nbs/core/phantom/sites.ipynb #23d291f2
+def _counts(signal: np.ndarray, site: Site, mm: float) -> np.ndarray: # (size, size)
+    "Photons that a detector counts on the average, its blur included."
+    from scipy import ndimage as ndi
+    dose = site.photons*(mm/0.7)**2
+    return dose*ndi.gaussian_filter(signal, site.blur/mm)
+
+
+def _quantum_noise(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray: # (size, size)
+    "Photons by chance: a normal distribution of the same variance as Poisson's, at least that of one photon."
+    chance = rng.standard_normal(counts.shape, dtype=np.float32)
+    return counts + np.sqrt(np.maximum(counts, 1))*chance
+
+# %% ../../nbs/core/phantom/sites.ipynb #e8b80c73
+def _levels(counts: np.ndarray) -> np.ndarray: # (size, size), most in [0, 1]
+    "Line integrals again, scaled to what lies between the darkest 1 % and the brightest 0.3 %."
+    y = -np.log(np.maximum(counts, 1)).astype(np.float32)
+    few = y[::4, ::4]
+    low, high = np.percentile(few, (1.0, 99.7))
+    return np.clip((y - low)/(high - low), 0, 1.15)
+
+
+def _sharpen(y: np.ndarray, weight: float, mm: float) -> np.ndarray: # (size, size)
+    "Unsharp masking: what differs from its wide surroundings stands out more."
+    return y + weight*(y - _wide_blur(y, mm, "reflect"))
+
+
+def _sigmoid(y: np.ndarray, contrast: float) -> np.ndarray: # (size, size)
+    "A curve from 0 to 1 that is steepest in the middle."
+    exponent = -contrast*(y - 0.5)
+    foot = 1/(1 + np.exp(contrast/2))
+    rise = 2/(1 + np.exp(-contrast/2)) - 1
+    return (1/(1 + np.exp(exponent)) - foot)/rise
+
+# %% ../../nbs/core/phantom/sites.ipynb #180c81b9
 def expose(soft: np.ndarray,   # (size, size) mm of water
            bone: np.ndarray,   # (size, size) mm of water
            site: Site,
@@ -72,61 +145,63 @@ def expose(soft: np.ndarray,   # (size, size) mm of water
            noise=True,         # quantum noise; False for inspection
           ) -> np.ndarray:     # (size, size) float32 in [0, 1], bright = dense
     "Detector signal and tone curve."
-    from scipy import ndimage as ndi
     mu_soft, mu_bone = attenuation(site.kv)
     primary = np.exp(-(mu_soft*soft + mu_bone*bone))
-    k = max(1, primary.shape[0]//64)
-    coarse = primary.reshape(primary.shape[0]//k, k, primary.shape[1]//k, k).mean((1, 3))
-    veil = _zoom(ndi.gaussian_filter(coarse, 25/(mm*k), mode="nearest"), primary.shape[0])
-    body = float(np.median(primary))
-    signal = primary + site.scatter*(0.5*body + 0.25*np.minimum(veil, 4*body))
-    counts = site.photons*(mm/0.7)**2*ndi.gaussian_filter(signal, site.blur/mm)
-    if noise: counts = counts + np.sqrt(np.maximum(counts, 1))*rng.standard_normal(counts.shape, dtype=np.float32)
-    y = -np.log(np.maximum(counts, 1)).astype(np.float32)
-    low, high = np.percentile(y[::4, ::4], (1.0, 99.7))
-    y = np.clip((y - low)/(high - low), 0, 1.15)
-    if site.local:
-        c = y.reshape(y.shape[0]//k, k, y.shape[1]//k, k).mean((1, 3))
-        y = y + site.local*(y - _zoom(ndi.gaussian_filter(c, 25/(mm*k)), primary.shape[0]))
+    signal = _with_scatter(primary, site.scatter, mm)
+    counts = _counts(signal, site, mm)
+    if noise: counts = _quantum_noise(counts, rng)
+    y = _levels(counts)
+    if site.local: y = _sharpen(y, site.local, mm)
     y = np.clip(y, 0, 1)**site.gamma
-    if site.contrast: y = (1/(1 + np.exp(-site.contrast*(y - 0.5))) - 1/(1 + np.exp(site.contrast/2)))/(2/(1 + np.exp(-site.contrast/2)) - 1)
+    if site.contrast: y = _sigmoid(y, site.contrast)
     return np.clip(y, 0, 1).astype(np.float32)
 
+# %% ../../nbs/core/phantom/sites.ipynb #fcf6278d
+def _marker(letters: str, size: int, rng: np.random.Generator) -> np.ndarray: # (size, size) float32 in [0, 1]
+    "Letters in an upper corner: an L on the patient's left, which lies right in the picture."
+    from PIL import Image, ImageDraw, ImageFont
+    height = int(size*rng.uniform(0.035, 0.05))
+    font = ImageFont.load_default(height)
+    x = int(size*rng.uniform(0.03, 0.07))
+    y = int(size*rng.uniform(0.03, 0.12))
+    if letters == "L": x = size - x - 2*height
+    tile = Image.new("L", (size, size))
+    ImageDraw.Draw(tile).text((x, y), letters, fill=255, font=font)
+    bright = rng.uniform(0.85, 1)
+    return np.asarray(tile, np.float32)/255*bright
 
-def _zoom(image: np.ndarray, size: int) -> np.ndarray:
-    "Bilinear enlargement (n, n) to (size, size)."
-    import torch, torch.nn.functional as F
-    return F.interpolate(torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None], size=(size, size), mode="bilinear", align_corners=False)[0, 0].numpy()
+# %% ../../nbs/core/phantom/sites.ipynb #d610c6e7
+def _collimate(image: np.ndarray, rng: np.random.Generator) -> None:
+    "Blacken a border, of another width on each side."
+    size = len(image)
+    widths = rng.uniform(0, 0.045, 4)*size
+    top, bottom, left, right = widths.astype(int)
+    image[:top] = 0
+    image[size - bottom:] = 0
+    image[:, :left] = 0
+    image[:, size - right:] = 0
 
-# %% ../../nbs/core/phantom/sites.ipynb #38934f64
+# %% ../../nbs/core/phantom/sites.ipynb #6d992d25
 def finish(image: np.ndarray, # (size, size) float32
            site: Site,
            rng: np.random.Generator,
           ) -> np.ndarray:
     "Burned-in marker and collimated border."
-    from PIL import Image, ImageDraw, ImageFont
-    size = image.shape[0]
     image = image.copy()
-    if site.marker:
-        h = int(size*rng.uniform(0.035, 0.05))
-        font = ImageFont.load_default(h)
-        at = (int(size*rng.uniform(0.03, 0.07)), int(size*rng.uniform(0.03, 0.12)))
-        if site.marker == "L": at = (size - at[0] - 2*h, at[1])
-        tile = Image.new("L", (size, size))
-        ImageDraw.Draw(tile).text(at, site.marker, fill=255, font=font)
-        image = np.maximum(image, np.asarray(tile, np.float32)/255*rng.uniform(0.85, 1))
-    if rng.random() < site.collimated:
-        edges = (rng.uniform(0, 0.045, 4)*size).astype(int)
-        image[:edges[0]] = 0
-        image[size - edges[1]:] = 0
-        image[:, :edges[2]] = 0
-        image[:, size - edges[3]:] = 0
+    if site.marker: image = np.maximum(image, _marker(site.marker, len(image), rng))
+    if rng.random() < site.collimated: _collimate(image, rng)
     return image
 
-
-def write(path: Path, image: np.ndarray, site: Site, mm: float, **facts) -> None:
+# %% ../../nbs/core/phantom/sites.ipynb #c131dd32
+def write(path: Path, image: np.ndarray, # (size, size) in [0, 1]
+          site: Site, mm: float,         # mm per pixel
+          **facts) -> None:              # patient_id, view, sex: kept in the header of DICOM
     "Write the site's file format, atomically."
-    if site.ending == ".dcm":
-        write_dicom(path, image, bits=site.bits, photometric=site.photometric, PixelSpacing=[round(mm, 4)]*2,
-                    **{k: v for k, v in dict(PatientID=facts.get("patient_id"), ViewPosition=facts.get("view"), PatientSex=facts.get("sex")).items() if v})
-    else: write_image(path, image, bits=site.bits, quality=92)
+    if site.ending != ".dcm":
+        write_image(path, image, bits=site.bits, quality=92)
+        return
+    header = dict(PatientID=facts.get("patient_id"), ViewPosition=facts.get("view"),
+                  PatientSex=facts.get("sex"))
+    known = {name: value for name, value in header.items() if value}
+    write_dicom(path, image, bits=site.bits, photometric=site.photometric,
+                PixelSpacing=[round(mm, 4)]*2, **known)

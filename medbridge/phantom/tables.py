@@ -53,8 +53,10 @@ def chexpert() -> pd.DataFrame:
     raw = pd.read_csv(metadata_folder()/"chexpert_train.csv.gz")
     frontal = raw[raw["Frontal/Lateral"] == "Frontal"]
     frontal = frontal.rename(columns={"Pleural Effusion": "Effusion"}).reset_index(drop=True)
-    people = _person(frontal["Sex"].str[0], frontal["Age"], frontal["AP/PA"])
-    return pd.concat([people, frontal[CHEXPERT14].astype(np.float32)], axis=1)
+    people = _person(frontal["Sex"].str[0], frontal["Age"],
+                     frontal["AP/PA"])
+    return pd.concat([people, frontal[CHEXPERT14].astype(np.float32)],
+                     axis=1)
 
 # %% ../../nbs/core/phantom/tables.ipynb #75b27247
 @lru_cache(maxsize=1)
@@ -62,14 +64,17 @@ def rsna() -> pd.DataFrame:
     "RSNA Pneumonia, one row per image (26,684): sex, age, view, Pneumonia in {0, 1}."
     folder = metadata_folder()
     with zipfile.ZipFile(folder/"kaggle_stage_2_train_labels.csv.zip") as z:
-        with z.open("stage_2_train_labels.csv") as f: boxes = pd.read_csv(f, usecols=["patientId", "Target"])
+        with z.open("stage_2_train_labels.csv") as f:
+            boxes = pd.read_csv(f, usecols=["patientId", "Target"])
     target = boxes.groupby("patientId").Target.max()           # an image has a row for each box
     columns = ["PatientID", "PatientAge", "PatientSex", "ViewPosition"]
     head = pd.read_csv(folder/"kaggle_stage_2_train_images_dicom_headers.csv.gz", usecols=columns)
     head = head.drop_duplicates("PatientID").set_index("PatientID")
-    both = head.join(target.rename("Pneumonia"), how="inner").sort_index().reset_index(drop=True)
+    both = head.join(target.rename("Pneumonia"),
+                     how="inner").sort_index().reset_index(drop=True)
     people = _person(both.PatientSex, both.PatientAge, both.ViewPosition)
-    return pd.concat([people, both[["Pneumonia"]].astype(np.float32)], axis=1)
+    return pd.concat(
+        [people, both[["Pneumonia"]].astype(np.float32)], axis=1)
 
 # %% ../../nbs/core/phantom/tables.ipynb #0b908054
 @lru_cache(maxsize=None)
@@ -77,7 +82,8 @@ def rows(site: str) -> tuple[pd.DataFrame, list[str]]:
     "The label rows of a site, and its vocabulary."
     if site == "phantom-nih": return nih(), NIH14
     if site == "phantom-chexpert": return chexpert(), CHEXPERT14
-    if site == "phantom-mimic": return chexpert()[chexpert()["view"] == "AP"].reset_index(drop=True), CHEXPERT14
+    if site == "phantom-mimic":
+        return chexpert()[chexpert()["view"] == "AP"].reset_index(drop=True), CHEXPERT14
     if site == "phantom-rsna": return rsna(), RSNA1
     if site == "phantom-covidx": return rsna(), COVIDX1
     raise did_you_mean(site, [f"phantom-{name}" for name in SITE_NAMES], "site")
@@ -110,19 +116,24 @@ def _binary(site: str, row: pd.Series, rng: np.random.Generator) -> dict[str, fl
         other = table.iloc[int(rng.integers(len(table)))]
         found = {l: 1.0 for l in _OTHER if other[l] == 1}
     if site == "phantom-covidx" and row["COVID"] == 1:
-        return {**{k: v for k, v in found.items() if k != "Edema"}, "COVID": 1.0}
+        return {**{k: v for k, v in found.items() if k != "Edema"},
+                "COVID": 1.0}
     if row["Pneumonia"] == 1: found["Pneumonia"] = 1.0
     return found
 
 # %% ../../nbs/core/phantom/tables.ipynb #44886349
 def findings_of(site: str, row: pd.Series, rng: np.random.Generator) -> dict[str, float]:
-    "Findings to render for a label row: name -> relative severity (1: usual, 0.35: faint). Umbrella labels become members."
+    """Findings to render for a label row: name -> relative severity (1: usual, 0.35: faint).
+
+    Umbrella labels become members.
+    """
     if site in ("phantom-rsna", "phantom-covidx"): return _binary(site, row, rng)
     found = {}
     labels = rows(site)[1]
     for label in labels:
         present = _is_drawn(row[label], rng)           # asked of every label: the order of draws is the benchmark's
-        if present and label not in UMBRELLA and label != "No Finding": found[label] = _strength(row[label])
+        if present and label not in UMBRELLA and label != "No Finding":
+            found[label] = _strength(row[label])
     for label, members in UMBRELLA.items():
         if label not in labels or not _is_drawn(row[label], rng): continue
         if any(m in found for m in members): continue

@@ -6,8 +6,6 @@
 __all__ = ['relevance', 'draw_back', 'heatmap', 'pointing_game', 'mass_inside']
 
 # %% ../../nbs/core/reading/explain.ipynb #8ce13558
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,46 +14,73 @@ from torch import Tensor
 from ..mixture import cache
 from ..basics import InputError, did_you_mean
 
-# %% ../../nbs/core/reading/explain.ipynb #a3e4a7cc
-@contextmanager
-def _attention_of(experts: list):
-    "Record the attention (B*N, heads, Q, L+Q) of every query step, per expert."
-    maps: list[list[Tensor]] = [[] for _ in experts]
-    def recorder(expert, kept):
-        plain = type(expert).step
-        def step(h, q, t, **options):
-            q, attention = plain(expert, h, q, t, absorbed=False, return_attention=True)
-            kept.append(attention)
-            return q
-        return step
-    for e, kept in zip(experts, maps): e.step = recorder(e, kept)
-    try: yield maps
-    finally:
-        for e in experts: del e.step
+# %% ../../nbs/core/reading/explain.ipynb #2f5e74e7
+def _asked(model, features: list, boxes: Tensor):
+    "The answer with its attention. Raises `InputError` where no attention is recorded."
+    if model.config.attention == "joint":
+        raise InputError("Query attention is recorded for one-way queries only.",
+                         remedy="use a model with attention=\"one_way\".")
+    with torch.enable_grad():
+        out = model.bridge.eval()(features, boxes, return_attention=True)
+    if any(len(maps) == 0 for maps in out.attention):
+        raise InputError("No query passes a block of this model's experts.", remedy="use blocks of at least 1.")
+    return out
+
+# %% ../../nbs/core/reading/explain.ipynb #0fa8cc85
+def _mean_attention(out, views: int) -> list[list[Tensor]]: # per expert and block (B*N, Q, L+Q)
+    "Mean over heads, times the expert's mean gate in the image."
+    gates = out.gates.mean(1).detach().repeat_interleave(views, 0)   # (B*N, K)
+    return [[m.detach().mean(1)*gates[:, k, None, None] for m in maps]
+            for k, maps in enumerate(out.attention)]
 
 
+def _speaking_attention(out, labels: np.ndarray) -> list[list[Tensor]]: # (B,) -> as `_mean_attention`
+    "Attention times the gradient of each image's label, where that is positive; mean over heads."
+    at = torch.arange(len(labels)), torch.as_tensor(labels)
+    each = [m for maps in out.attention for m in maps]
+    slopes = torch.autograd.grad(out.logits[at].sum(), each, allow_unused=True)
+    def speaking(m, slope):
+        if slope is None: return 0*m.mean(1).detach()
+        return (m*slope).clamp(min=0).mean(1).detach()
+    found = map(speaking, each, slopes)
+    return [[next(found) for _ in maps] for maps in out.attention]
+
+# %% ../../nbs/core/reading/explain.ipynb #3678ebb0
 def relevance(model,               # MedBridge
-              features: list,      # per expert (pooled, states), as `FeatureStore.batch` gives them
+              features: list,      # `Features` of each expert, as `FeatureStore.batch` gives them
               boxes: Tensor,       # (B, N, 4) relative to the image
               labels=None,         # (B,) number of the label to explain in each image; None: plain attention
              ) -> list[Tensor]:    # per expert (B, N, rows, columns), not negative
-    "What the queries read of each patch of each view: attention times gradient, or attention times the expert's mean gate."
-    if model.config.attention == "joint": raise InputError("Query attention is recorded for one-way queries only.", remedy="use a model with attention=\"one_way\".")
+    """What the queries read of each patch of each view: attention times gradient, or attention times the
+    expert's mean gate.
+
+    Raises `InputError` for joint queries and for those that pass no block.
+    """
     batch, views = boxes.shape[:2]
-    with torch.enable_grad(), _attention_of(model.experts) as maps:
-        out = model.bridge.eval()(features, boxes)
-    if any(len(m) == 0 for m in maps): raise InputError("No query passes a block of this model's experts.", remedy="use blocks of at least 1.")
-    if labels is None:
-        gates = out.gates.mean(1).detach()
-        found = [sum(m.detach().mean(1) for m in ms)*gates[:, k].repeat_interleave(views)[:, None, None] for k, ms in enumerate(maps)]
-    else:
-        score = out.logits[torch.arange(batch), torch.as_tensor(np.asarray(labels))].sum()
-        flat = [m for ms in maps for m in ms]
-        slopes = iter(torch.autograd.grad(score, flat, allow_unused=True))
-        found = [sum((m*s).clamp(min=0).mean(1).detach() if (s := next(slopes)) is not None else 0*m.mean(1).detach() for m in ms) for ms in maps]
-    # a step of which the queries do not depend on the image has one row for all images
-    found = [f.expand(batch*views, -1, -1).sum(1) for f in found]
-    return [e.patch_map(f).unflatten(0, (batch, views)) for e, f in zip(model.experts, found)]
+    out = _asked(model, features, boxes)
+    if labels is None: found = _mean_attention(out, views)
+    else: found = _speaking_attention(out, np.asarray(labels))
+    maps = []
+    for e, blocks in zip(model.experts, found):
+        # a step of which the queries do not depend on the image has one row for all images
+        of_patches = sum(blocks).expand(batch*views, -1, -1).sum(1)
+        maps.append(e.patch_map(of_patches).unflatten(0, (batch, views)))
+    return maps
+
+# %% ../../nbs/core/reading/explain.ipynb #aa75710e
+def _overlap(start: int, stop: int, size: int) -> tuple[slice, slice]: # pixels
+    "Where an interval lies within [0, size): in the image, and in the interval itself."
+    first, last = max(start, 0), min(stop, size)
+    return slice(first, last), slice(first - start, last - start)
+
+
+def _stretched(view: Tensor, region, height: int, width: int) -> tuple[tuple, Tensor]: # (rows, columns); native pixels
+    "A patch map over the region that the view showed, relative to an even map: where in the image, and its pixels."
+    x0, y0, x1, y1 = (int(np.floor(v + 0.5)) for v in region)
+    full = F.interpolate(view[None, None]*view.numel(), size=(y1 - y0, x1 - x0), mode="bilinear", align_corners=False)
+    down, of_rows = _overlap(y0, y1, height)
+    across, of_columns = _overlap(x0, x1, width)
+    return (down, across), full[0, 0, of_rows, of_columns]
 
 # %% ../../nbs/core/reading/explain.ipynb #6ec8093d
 def draw_back(experts: list,      # of the model
@@ -67,13 +92,13 @@ def draw_back(experts: list,      # of the model
     boxes = np.asarray(boxes, float)*[width, height, width, height]
     heat = torch.zeros(height, width)
     for e, m in zip(experts, maps):
-        total, seen = torch.zeros(height, width), torch.zeros(height, width)
+        total = torch.zeros(height, width)
+        seen = torch.zeros(height, width)
         for n, view in enumerate(m.float().cpu()):
-            x0, y0, x1, y1 = (int(np.floor(v + 0.5)) for v in e.seen_box(height, width, None if n == 0 else boxes[n]))
-            full = F.interpolate(view[None, None]*view.numel(), size=(y1 - y0, x1 - x0), mode="bilinear", align_corners=False)[0, 0]
-            inside = (slice(max(y0, 0), min(y1, height)), slice(max(x0, 0), min(x1, width)))
-            total[inside] += full[max(-y0, 0):max(-y0, 0) + inside[0].stop - inside[0].start, max(-x0, 0):max(-x0, 0) + inside[1].stop - inside[1].start]
-            seen[inside] += 1
+            shown = e.seen_box(height, width, None if n == 0 else boxes[n])
+            at, part = _stretched(view, shown, height, width)
+            total[at] += part
+            seen[at] += 1
         heat += total/seen.clamp(min=1)
     return (heat/heat.sum().clamp(min=1e-30)).numpy()
 
@@ -82,13 +107,29 @@ def heatmap(model,           # MedBridge
             image,           # path, or array (H, W) or (C, H, W) in [0, 1]
             label: str|None = None, # to explain; None: where the queries look
            ) -> np.ndarray:  # (H, W) float32; sums to one, or zero everywhere when nothing speaks for the label
-    "Query attention for a label on the native image. Raises `InputError` for a label the model does not have, or an unreadable image."
+    """Query attention for a label on the native image.
+
+    Raises `InputError` for a label the model does not have, or an unreadable image.
+    """
     from medbridge.data.radiograph import as_pixels
-    if label is not None and label not in model.labels: raise did_you_mean(label, model.labels, "label")
+    if label is not None and label not in model.labels:
+        raise did_you_mean(label, model.labels, "label")
     pixels = as_pixels(image)
-    features, boxes = cache.compute(model.experts, model.starts, [pixels], [cache.boxes_of(pixels, model.views, 0, model.experts)])
-    maps = relevance(model, features, boxes, None if label is None else [model.labels.index(label)])
-    return draw_back(model.experts, [m[0] for m in maps], boxes[0], *pixels.shape[-2:])
+    features, boxes = cache.compute(model.experts, model.starts, [pixels],
+                                    [cache.boxes_of(pixels, model.views, 0, model.experts)])
+    maps = relevance(model, features, boxes,
+                     None if label is None else [model.labels.index(label)])
+    return draw_back(
+        model.experts, [m[0] for m in maps], boxes[0],
+        *pixels.shape[-2:])
+
+# %% ../../nbs/core/reading/explain.ipynb #13f92391
+def _pair(heat, mask) -> tuple[np.ndarray, np.ndarray]:
+    heat, mask = np.asarray(heat), np.asarray(mask, bool)
+    if heat.shape != mask.shape:
+        raise InputError(f"A map of shape {heat.shape} and a mask of shape {mask.shape} do not belong to one image.")
+    if not mask.any(): raise InputError("The mask is empty.", remedy="score only images that show the finding.")
+    return heat, mask
 
 # %% ../../nbs/core/reading/explain.ipynb #391ae188
 def pointing_game(heat: np.ndarray, # (H, W)
@@ -99,9 +140,10 @@ def pointing_game(heat: np.ndarray, # (H, W)
     heat, mask = _pair(heat, mask)
     if heat.max() <= 0: return False
     y, x = np.unravel_index(heat.argmax(), heat.shape)
-    return bool(mask[max(0, y - tolerance):y + tolerance + 1, max(0, x - tolerance):x + tolerance + 1].any())
+    return bool(mask[max(0, y - tolerance):y + tolerance + 1,
+                     max(0, x - tolerance):x + tolerance + 1].any())
 
-
+# %% ../../nbs/core/reading/explain.ipynb #5404acdb
 def mass_inside(heat: np.ndarray, # (H, W) not negative
                 mask: np.ndarray, # (H, W) bool
                ) -> float:
@@ -109,10 +151,3 @@ def mass_inside(heat: np.ndarray, # (H, W) not negative
     heat, mask = _pair(heat, mask)
     total = float(heat.sum(dtype=np.float64))
     return float(heat[mask].sum(dtype=np.float64))/total if total > 0 else 0.0
-
-
-def _pair(heat, mask) -> tuple[np.ndarray, np.ndarray]:
-    heat, mask = np.asarray(heat), np.asarray(mask, bool)
-    if heat.shape != mask.shape: raise InputError(f"A map of shape {heat.shape} and a mask of shape {mask.shape} do not belong to one image.")
-    if not mask.any(): raise InputError("The mask is empty.", remedy="score only images that show the finding.")
-    return heat, mask

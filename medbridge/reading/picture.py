@@ -18,23 +18,30 @@ from ..data.radiograph import to_pil
 
 # %% ../../nbs/core/reading/picture.ipynb #1276712e
 # matplotlib's `inferno` at nine points (CC0), so that drawing needs no plotting library
-_INFERNO = np.array([[0, 0, 4], [31, 12, 72], [85, 15, 109], [136, 34, 106], [186, 54, 85], [227, 89, 51], [249, 140, 10], [249, 201, 50], [252, 255, 164]], np.float32)/255
+_INFERNO = np.array([
+    [0, 0, 4], [31, 12, 72], [85, 15, 109],
+    [136, 34, 106], [186, 54, 85], [227, 89, 51],
+    [249, 140, 10], [249, 201, 50], [252, 255, 164],
+], np.float32)/255
 
 
 def colours(values: np.ndarray, # (...) in [0, 1]
            ) -> np.ndarray:     # (..., 3) in [0, 1]
     "Dark to bright: ordered also for colour-blind readers and in grey print."
-    at = np.clip(np.nan_to_num(values), 0, 1)*(len(_INFERNO) - 1)
-    low = np.minimum(at.astype(int), len(_INFERNO) - 2)
+    last = len(_INFERNO) - 1
+    at = np.clip(np.nan_to_num(values), 0, 1)*last
+    low = np.minimum(at.astype(int), last - 1)
     share = (at - low)[..., None]
-    return _INFERNO[low]*(1 - share) + _INFERNO[low + 1]*share
+    below, above = _INFERNO[low], _INFERNO[low + 1]
+    return below*(1 - share) + above*share
+
+# %% ../../nbs/core/reading/picture.ipynb #20d44979
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    "The mean of the channels, (H, W)."
+    image = np.asarray(pixels, np.float32)
+    return image if image.ndim == 2 else image.mean(0)
 
 # %% ../../nbs/core/reading/picture.ipynb #a73568b1
-def _grey(pixels: np.ndarray) -> np.ndarray:
-    a = np.asarray(pixels, np.float32)
-    return a if a.ndim == 2 else a.mean(0)
-
-
 def overlay(pixels: np.ndarray,  # (C, H, W) or (H, W) in [0, 1]
             heat: np.ndarray,    # (H, W) not negative
             strength=0.6,        # opacity where the map is highest
@@ -43,10 +50,13 @@ def overlay(pixels: np.ndarray,  # (C, H, W) or (H, W) in [0, 1]
     grey, heat = _grey(pixels), np.asarray(heat, np.float32)
     if grey.shape != heat.shape:
         raise InputError(f"A map of shape {heat.shape} and an image of {grey.shape} do not belong together.")
-    top = float(np.quantile(heat, 0.998)) or float(heat.max())
-    share = np.clip(heat/top, 0, 1) if top > 0 else np.zeros_like(heat)
+    nearly_top = float(np.quantile(heat, 0.998))   # so that a single hot pixel does not dim the rest
+    top = nearly_top or float(heat.max())
+    share = np.zeros_like(heat)
+    if top > 0: share = np.clip(heat/top, 0, 1)
     alpha = strength*share[..., None]
-    return ((1 - alpha)*grey[..., None] + alpha*colours(share)).transpose(2, 0, 1)
+    plain = (1 - alpha)*grey[..., None]
+    return (plain + alpha*colours(share)).transpose(2, 0, 1)
 
 # %% ../../nbs/core/reading/picture.ipynb #e2258a48
 def outline(mask: np.ndarray, # (H, W) bool
@@ -57,36 +67,62 @@ def outline(mask: np.ndarray, # (H, W) bool
     mask = np.asarray(mask, bool)
     return binary_dilation(mask, iterations=width) & ~mask
 
-
-def paint(pixels: np.ndarray, mask: np.ndarray, colour=(0.0, 0.75, 1.0)) -> np.ndarray: # (3, H, W)
+# %% ../../nbs/core/reading/picture.ipynb #0a657105
+def paint(pixels: np.ndarray,       # (C, H, W) or (H, W) in [0, 1]
+          mask: np.ndarray,         # (H, W) bool
+          colour=(0.0, 0.75, 1.0),  # RGB in [0, 1]
+         ) -> np.ndarray:           # (3, H, W)
     "The pixels of a mask in one colour."
-    shape = np.asarray(pixels).shape
-    coloured = len(shape) == 3 and shape[0] == 3
-    out = np.array(pixels, np.float32) if coloured else np.repeat(_grey(pixels)[None], 3, 0)
-    return np.where(np.asarray(mask, bool), np.array(colour, np.float32)[:, None, None], out)
+    image = np.asarray(pixels, np.float32)
+    if image.ndim != 3 or len(image) != 3: image = np.repeat(_grey(image)[None], 3, 0)
+    flat = np.array(colour, np.float32)[:, None, None]
+    return np.where(np.asarray(mask, bool), flat, image)
 
 # %% ../../nbs/core/reading/picture.ipynb #652764a5
-def png(pixels: np.ndarray, # (C, H, W) or (H, W) in [0, 1]
-        max_side: int|None = None) -> bytes:
-    "PNG file of an image, shrunk so that its longer side is at most `max_side`."
-    a, buffer = np.asarray(pixels, np.float32), io.BytesIO()
-    to_pil(a[None] if a.ndim == 2 else a, max_side).save(buffer, "PNG", compress_level=1)
+def _file_of(pixels: np.ndarray, max_side: int|None, kind: str, **options) -> bytes:
+    "An image as a file of some kind, shrunk where it is larger than `max_side`."
+    image, buffer = np.asarray(pixels, np.float32), io.BytesIO()
+    if image.ndim == 2: image = image[None]
+    to_pil(image, max_side).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
+def png(pixels: np.ndarray, # (C, H, W) or (H, W) in [0, 1]
+        max_side: int|None = None) -> bytes:
+    "PNG file of an image, shrunk so that its longer side is at most `max_side`."
+    return _file_of(pixels, max_side, "PNG", compress_level=1)
+
+# %% ../../nbs/core/reading/picture.ipynb #dda84741
 def _data(pixels: np.ndarray, max_side: int|None) -> str:
     "A picture for looking at, as a data address: JPEG, a tenth of the size of PNG."
-    a, buffer = np.asarray(pixels, np.float32), io.BytesIO()
-    to_pil(a[None] if a.ndim == 2 else a, max_side).save(buffer, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    code = base64.b64encode(_file_of(pixels, max_side, "JPEG", quality=85))
+    return f"data:image/jpeg;base64,{code.decode()}"
 
 # %% ../../nbs/core/reading/picture.ipynb #1a14ee74
 def img(pixels: np.ndarray, alt: str, # what the picture shows, for those who cannot see it
         max_side: int|None = 256, style="") -> str:
     "An HTML picture with its data inside."
-    return f"<img alt=\"{escape(alt, quote=True)}\" style=\"max-width:100%;{style}\" src=\"{_data(pixels, max_side)}\">"
+    words = escape(alt, quote=True)
+    source = _data(pixels, max_side)
+    return f"<img alt=\"{words}\" style=\"max-width:100%;{style}\" src=\"{source}\">"
 
 # %% ../../nbs/core/reading/picture.ipynb #a2b4c83c
+_INK = ["#56b4e9", "#e69f00", "#009e73", "#f0e442",   # told apart by colour-blind readers too
+        "#cc79a7", "#d55e00", "#0072b2"]
+
+
+def _box(n: int, box: np.ndarray, line: float) -> str:
+    "View number n + 1 as a rectangle (x0, y0, x1, y1) with its number, lines so thick."
+    x0, y0, x1, y1 = box
+    ink = _INK[(n - 1) % len(_INK)]
+    width, height = x1 - x0, y1 - y0
+    place = f"x='{x0:.0f}' y='{y0:.0f}' width='{width:.0f}' height='{height:.0f}'"
+    x, y, tall = x0 + 2*line, y0 + 9*line, 8*line
+    font = f"font-size='{tall:.0f}' font-family='sans-serif'"
+    rectangle = f"<rect {place} fill='none' stroke='{ink}' stroke-width='{line:.1f}'/>"
+    return rectangle + f"<text x='{x:.0f}' y='{y:.0f}' fill='{ink}' {font}>{n + 1}</text>"
+
+# %% ../../nbs/core/reading/picture.ipynb #55e039d6
 def boxed(pixels: np.ndarray, # (C, H, W) or (H, W)
           boxes: np.ndarray,  # (N, 4) native pixels; the first, the whole image, is not drawn
           alt="radiograph with the boxes of its views", max_side=384) -> str:
@@ -94,38 +130,39 @@ def boxed(pixels: np.ndarray, # (C, H, W) or (H, W)
     grey = _grey(pixels)
     height, width = grey.shape
     line = max(width, height)/200
-    parts = [_box(n, box, line) for n, box in enumerate(np.asarray(boxes, float)[1:], 1)]
-    frame = f"viewBox='0 0 {width} {height}' style='max-width:100%;width:{max_side}px' xmlns='http://www.w3.org/2000/svg'"
-    picture = f"<image href='{_data(grey, max_side)}' width='{width}' height='{height}'/>"
-    return f"<svg role='img' aria-label=\"{escape(alt, quote=True)}\" {frame}>{picture}{''.join(parts)}</svg>"
-
-
-_INK = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2"]   # told apart by colour-blind readers too
-
-
-def _box(n: int, box: np.ndarray, line: float) -> str:
-    "View number n + 1 as a rectangle (x0, y0, x1, y1) with its number, lines so thick."
-    x0, y0, x1, y1 = box
-    ink = _INK[(n - 1) % len(_INK)]
-    place = f"x='{x0:.0f}' y='{y0:.0f}' width='{x1 - x0:.0f}' height='{y1 - y0:.0f}'"
-    number = f"x='{x0 + 2*line:.0f}' y='{y0 + 9*line:.0f}' fill='{ink}' font-size='{8*line:.0f}' font-family='sans-serif'"
-    return f"<rect {place} fill='none' stroke='{ink}' stroke-width='{line:.1f}'/><text {number}>{n + 1}</text>"
+    drawn = np.asarray(boxes, float)[1:]
+    marks = "".join(_box(n, box, line) for n, box in enumerate(drawn, 1))
+    words = escape(alt, quote=True)
+    style = f"max-width:100%;width:{max_side}px"
+    frame = f"viewBox='0 0 {width} {height}' style='{style}' xmlns='http://www.w3.org/2000/svg'"
+    source = _data(grey, max_side)
+    picture = f"<image href='{source}' width='{width}' height='{height}'/>"
+    return f"<svg role='img' aria-label=\"{words}\" {frame}>{picture}{marks}</svg>"
 
 # %% ../../nbs/core/reading/picture.ipynb #dca977ab
-def bar(value: float, low: float|None = None, high: float|None = None, width=120) -> str:
+def bar(value: float, # in [0, 1]
+        low: float|None = None, high: float|None = None, # its interval
+        width=120) -> str: # pixels
     "A probability in [0, 1] as a bar, its interval as a line over it, in HTML without scripts."
     mark = ""
-    if low is not None and high is not None: mark = f"<line x1='{low*width:.1f}' x2='{high*width:.1f}' y1='6' y2='6' stroke='currentColor' stroke-width='2'/>"
-    bars = f"<rect width='{width}' height='12' fill='#8883'/><rect width='{value*width:.1f}' height='12' fill='#0173b2'/>"
-    return f"<svg width='{width}' height='12' role='img' aria-label='{value:.2f}'>{bars}{mark}</svg>"
+    if low is not None and high is not None:
+        start, end = low*width, high*width
+        mark = f"<line x1='{start:.1f}' x2='{end:.1f}' y1='6' y2='6' stroke='currentColor' stroke-width='2'/>"
+    filled = value*width
+    trough = f"<rect width='{width}' height='12' fill='#8883'/>"
+    level = f"<rect width='{filled:.1f}' height='12' fill='#0173b2'/>"
+    frame = f"width='{width}' height='12' role='img' aria-label='{value:.2f}'"
+    return f"<svg {frame}>{trough}{level}{mark}</svg>"
 
-
+# %% ../../nbs/core/reading/picture.ipynb #2b8f8801
 def side_by_side(*parts: str) -> str:
     "Blocks of HTML in a row that wraps on a narrow screen."
-    return "<div style='display:flex;flex-wrap:wrap;gap:8px;align-items:flex-start'>" + "".join(f"<div>{p}</div>" for p in parts) + "</div>"
+    blocks = "".join(f"<div>{part}</div>" for part in parts)
+    style = "display:flex;flex-wrap:wrap;gap:8px;align-items:flex-start"
+    return f"<div style='{style}'>{blocks}</div>"
 
 
-def show_png(path: str|Path, pixels: np.ndarray) -> None:
+def show_png(path: str|Path, pixels: np.ndarray) -> None: # pixels: (C, H, W) or (H, W) in [0, 1]
     "Write a picture, atomically."
     from medbridge.basics import atomic_path
     with atomic_path(path) as part: part.write_bytes(png(pixels))

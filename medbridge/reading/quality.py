@@ -15,7 +15,7 @@ import numpy as np
 from ..basics import InputError
 from ..data.radiograph import read_radiograph
 
-# %% ../../nbs/core/reading/quality.ipynb #327a6e81
+# %% ../../nbs/core/reading/quality.ipynb #62626e00
 SIDE, TEMPLATE = 24, 48   # pixels of the images that are compared, and of the templates
 
 
@@ -23,68 +23,122 @@ def small(image: np.ndarray, # (H, W)
           side=SIDE) -> np.ndarray: # (side, side) float32
     "Mean of each cell of a coarse grid over the image."
     from PIL import Image
-    return np.asarray(Image.fromarray(np.ascontiguousarray(image, np.float32)).resize((side, side), Image.Resampling.BOX))
+    picture = Image.fromarray(np.ascontiguousarray(image, np.float32))
+    return np.asarray(picture.resize((side, side), Image.Resampling.BOX))
 
-
+# %% ../../nbs/core/reading/quality.ipynb #f9e7416c
 def unit_ranks(image: np.ndarray) -> np.ndarray: # (pixels,)
-    "Ranks (ties averaged), centred, of length one: their dot product is Spearman's correlation. Zero for a constant image."
+    "Ranks (ties averaged), centred, of length one: a dot product is Spearman's correlation. Zero for a constant image."
     from scipy.stats import rankdata
-    r = rankdata(np.asarray(image).ravel())
-    r -= r.mean()
-    n = np.linalg.norm(r)
-    return r/n if n > 0 else r
+    ranks = rankdata(np.asarray(image).ravel())
+    ranks -= ranks.mean()
+    length = np.linalg.norm(ranks)
+    return ranks/length if length > 0 else ranks
 
-
+# %% ../../nbs/core/reading/quality.ipynb #507e1757
 def _windows(template: np.ndarray, sides: tuple, steps: int) -> np.ndarray: # (n, SIDE**2)
     "Ranks of windows of a template, each side a share of the template's."
     from PIL import Image
-    picture, out = Image.fromarray(np.ascontiguousarray(template, np.float32)), []
-    for s in sides:
-        starts = np.linspace(0, 1 - s, steps if s < 1 else 1)*TEMPLATE
-        out += [unit_ranks(np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=(x, y, x + s*TEMPLATE, y + s*TEMPLATE)))) for y in starts for x in starts]
-    return np.array(out)
+    picture = Image.fromarray(np.ascontiguousarray(template, np.float32))
+    ranks = []
+    for share in sides:
+        starts = np.linspace(0, 1 - share, steps if share < 1 else 1)*TEMPLATE
+        side = share*TEMPLATE
+        for y in starts:
+            for x in starts:
+                box = (x, y, x + side, y + side)
+                window = picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+                ranks.append(unit_ranks(np.asarray(window)))
+    return np.array(ranks)
 
-
-@lru_cache(maxsize=1)
-def _banks() -> dict[str, np.ndarray]:
+# %% ../../nbs/core/reading/quality.ipynb #beb148fb
+def _templates() -> tuple[np.ndarray, np.ndarray]: # frontal, lateral: (TEMPLATE, TEMPLATE) float32
+    "The mean chests that are shipped."
     import medbridge
     path = Path(medbridge.__file__).parent/"assets/quality.npz"
     try:
-        with np.load(path) as z: frontal, lateral = z["frontal"].astype(np.float32), z["lateral"].astype(np.float32)
-    except (OSError, ValueError, KeyError): raise InputError("The templates of the quality checks are missing.", path, remedy="install medbridge again.") from None
-    return dict(frontal=_windows(frontal, (1.0, 0.93, 0.86), 3), cropped=_windows(frontal, (0.7, 0.6, 0.5, 0.42), 5),
-                lateral=np.concatenate([_windows(t, (1.0, 0.9, 0.8), 3) for t in (lateral, lateral[:, ::-1])]))
+        with np.load(path) as stored:
+            frontal = stored["frontal"].astype(np.float32)
+            lateral = stored["lateral"].astype(np.float32)
+    except (OSError, ValueError, KeyError):
+        missing = "The templates of the quality checks are missing."
+        raise InputError(missing, path, remedy="install medbridge again.") from None
+    return frontal, lateral
+
+# %% ../../nbs/core/reading/quality.ipynb #75f18df2
+@lru_cache(maxsize=1)
+def _banks() -> dict[str, np.ndarray]:
+    "Windows to compare an image with: nearly whole frontal and lateral ones, and parts of frontal ones."
+    frontal, lateral = _templates()
+    both_ways = (lateral, lateral[:, ::-1])
+    sides = [_windows(view, (1.0, 0.9, 0.8), 3) for view in both_ways]
+    return dict(frontal=_windows(frontal, (1.0, 0.93, 0.86), 3),
+                cropped=_windows(frontal, (0.7, 0.6, 0.5, 0.42), 5),
+                lateral=np.concatenate(sides))
+
+# %% ../../nbs/core/reading/quality.ipynb #01b28362
+def _turned_grid(x, z, # mm from the middle
+                 tilt: float, # radians
+                 anatomy) -> list: # two arrays like x: slices and rows of the anatomy
+    "Where in the anatomy each pixel lies."
+    along = x*np.sin(tilt) + z*np.cos(tilt)
+    across = x*np.cos(tilt) - z*np.sin(tilt)
+    slices, rows, _ = anatomy.shape
+    return [along/anatomy.spacing[0] + (slices - 1)/2,
+            across/anatomy.spacing[1] + (rows - 1)/2]
+
+
+def _from_the_side(density: np.ndarray, at: list, anatomy) -> np.ndarray: # density: (slices, rows, columns)
+    "Path length through a tissue from side to side, at places between the voxels; none before or behind the body."
+    from scipy import ndimage as ndi
+    sums = density.sum(2)*anatomy.spacing[2]
+    inside = (at[1] >= 0) & (at[1] <= anatomy.shape[1] - 1)
+    path = ndi.map_coordinates(sums, at, order=1, mode="nearest")
+    return np.maximum(path, 0)*inside
 
 # %% ../../nbs/core/reading/quality.ipynb #df047544
 def lateral_view(site: str, # its exposure and tone
                  seed: int, # of placement and noise
                  size=96,   # pixels a side
                 ) -> np.ndarray: # (size, size) float32 in [0, 1]
-    "A simulated lateral radiograph: the shipped anatomy seen from the side. For tests of the quality checks only, never a benchmark image."
-    from scipy import ndimage as ndi
+    "A simulated lateral radiograph, for tests of the quality checks only, never a benchmark image."
     from medbridge.phantom.anatomy import load_anatomy
     from medbridge.phantom.sites import expose, finish, site as get_site
-    a, rng, s = load_anatomy(), np.random.default_rng([seed, 31]), get_site(site)
-    mm, tilt = rng.uniform(330, 400)/size, np.deg2rad(rng.normal(0, 3))
+    anatomy = load_anatomy()
+    department = get_site(site)
+    rng = np.random.default_rng([seed, 31])
+    mm = rng.uniform(330, 400)/size
+    tilt = np.deg2rad(rng.normal(0, 3))
     v, u = np.mgrid[:size, :size] - (size - 1)/2
-    x, z = u*mm/rng.uniform(0.88, 1.12) + rng.normal(0, 12), v*mm/rng.uniform(0.88, 1.12) + rng.normal(0, 10)
-    at = [(x*np.sin(tilt) + z*np.cos(tilt))/a.spacing[0] + (a.shape[0] - 1)/2, (x*np.cos(tilt) - z*np.sin(tilt))/a.spacing[1] + (a.shape[1] - 1)/2]
-    inside = (at[1] >= 0) & (at[1] <= a.shape[1] - 1)
-    soft, bone = (np.maximum(ndi.map_coordinates(p.sum(2)*a.spacing[2], at, order=1, mode="nearest"), 0)*inside for p in (a.soft, a.bone))
-    image = finish(expose(soft, bone, s, rng, mm), s, rng)
+    x = u*mm/rng.uniform(0.88, 1.12) + rng.normal(0, 12)
+    z = v*mm/rng.uniform(0.88, 1.12) + rng.normal(0, 10)
+    at = _turned_grid(x, z, tilt, anatomy)
+    soft = _from_the_side(anatomy.soft, at, anatomy)
+    bone = _from_the_side(anatomy.bone, at, anatomy)
+    exposed = expose(soft, bone, department, rng, mm)
+    image = finish(exposed, department, rng)
     return image[:, ::-1].copy() if rng.random() < 0.5 else image
 
 # %% ../../nbs/core/reading/quality.ipynb #adabc936
-CHEST, CROP, MARGIN = 0.70, 0.78, 0.05   # least correlation with a whole chest, with a part of one, and by how much a part must fit better
-_SAYS = dict(colour="the picture has colours: probably not a radiograph", blank="the picture is empty or has almost no contrast", coarse="the picture is smaller than 128 pixels a side",
-             other="this does not look like a chest radiograph", inverted="grey levels look inverted (dense should be bright)", lateral="this looks like a lateral view; the model knows frontal views",
-             rotated="the picture looks turned", mirrored="left and right look exchanged (or situs inversus)", cropped="a part of the chest seems to be cut off")
+CHEST, CROP = 0.70, 0.78   # least correlation with a whole chest, with a part of one
+MARGIN = 0.05              # by how much a part must fit better than the whole
+_SAYS = dict(
+    colour="the picture has colours: probably not a radiograph",
+    blank="the picture is empty or has almost no contrast",
+    coarse="the picture is smaller than 128 pixels a side",
+    other="this does not look like a chest radiograph",
+    inverted="grey levels look inverted (dense should be bright)",
+    lateral="this looks like a lateral view; the model knows frontal views",
+    rotated="the picture looks turned",
+    mirrored="left and right look exchanged (or situs inversus)",
+    cropped="a part of the chest seems to be cut off",
+)
 
 
 @dataclass
 class Quality:
     "What the checks found in one image."
-    kinds: list[str]                                           # of colour, blank, coarse, other, inverted, lateral, rotated, mirrored, cropped
+    kinds: list[str]                                           # any of the keys of `_SAYS`
     scores: dict[str, float] = field(default_factory=dict)     # rank correlations behind it
 
     @property
@@ -93,36 +147,65 @@ class Quality:
     @property
     def warnings(self) -> list[str]:
         "A sentence for each finding."
-        turn = f" ({self.scores['turned']:.0f} degrees)" if "rotated" in self.kinds else ""
-        return [_SAYS[k] + (turn if k == "rotated" else "") for k in self.kinds]
+        said = {**_SAYS}
+        if "rotated" in self.kinds: said["rotated"] += f" ({self.scores['turned']:.0f} degrees)"
+        return [said[kind] for kind in self.kinds]
 
+# %% ../../nbs/core/reading/quality.ipynb #10ef2527
+def _both_signs(name: str, correlations: np.ndarray) -> dict[str, float]:
+    "The best score as it is, and that of the inverted image."
+    inverted = f"inverted+{name}" if name != "upright" else "inverted"
+    return {name: float(correlations.max()),
+            inverted: float((-correlations).max())}
 
+# %% ../../nbs/core/reading/quality.ipynb #9ef58a39
+def _scores(grey: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+    "How like a small image is to whole chests in every position, and to parts of one."
+    banks = _banks()
+    upright = unit_ranks(grey)
+    whole: dict[str, float] = {}
+    for turned in (0, 90, 180, 270):
+        back = np.rot90(grey, -turned//90)
+        name = "upright" if turned == 0 else f"rotated {turned}"
+        whole |= _both_signs(name, banks["frontal"] @ unit_ranks(back))
+    mirrored = unit_ranks(grey[:, ::-1])
+    whole |= _both_signs("mirrored", banks["frontal"] @ mirrored)
+    whole |= _both_signs("lateral", banks["lateral"] @ upright)
+    return whole, _both_signs("cropped", banks["cropped"] @ upright)
+
+# %% ../../nbs/core/reading/quality.ipynb #5e92e7c3
+def _nearest(grey: np.ndarray) -> tuple[str, dict[str, float]]:
+    "What a small image looks most like, and the scores."
+    whole, parts = _scores(grey)
+    best = max(whole, key=lambda name: whole[name])
+    part = max(parts, key=lambda name: parts[name])
+    turned = float(best.split()[-1]) if "rotated" in best else 0.0
+    scores = {**whole, **parts, "turned": turned}
+    if parts[part] >= CROP and parts[part] > whole[best] + MARGIN: return part, scores
+    kind = best.split()[0] if whole[best] >= CHEST else "other"
+    return kind, scores
+
+# %% ../../nbs/core/reading/quality.ipynb #8a6e4dfd
+def _coloured(pixels: np.ndarray) -> bool: # (C, H, W)
+    "Whether three channels differ by more than a fiftieth on the average."
+    if len(pixels) != 3: return False
+    spread = pixels.max(0) - pixels.min(0)
+    return float(spread.mean()) > 0.02
+
+# %% ../../nbs/core/reading/quality.ipynb #72db2bc4
 def check_image(image: str|Path|np.ndarray, # a file, or (H, W), (C, H, W) float in [0, 1], bright = dense
                ) -> Quality:
     "Look for the common mistakes. Raises `InputError` for a file that cannot be read."
-    a = read_radiograph(image).pixels if isinstance(image, (str, Path)) else np.asarray(image, np.float32)
-    if a.ndim == 2: a = a[None]
-    if a.ndim != 3 or 0 in a.shape: raise InputError(f"An image of shape {a.shape} is not (channels, height, width).", remedy="read it with `medbridge.data.radiograph.read_radiograph`.")
-    kinds = ["coarse"] if min(a.shape[-2:]) < 128 else []
-    if len(a) == 3 and float((a.max(0) - a.min(0)).mean()) > 0.02: kinds.append("colour")
-    grey = small(a.mean(0))
+    is_file = isinstance(image, (str, Path))
+    pixels = read_radiograph(image).pixels if is_file else np.asarray(image, np.float32)
+    if pixels.ndim == 2: pixels = pixels[None]
+    if pixels.ndim != 3 or 0 in pixels.shape:
+        raise InputError(f"An image of shape {pixels.shape} is not (channels, height, width).",
+                         remedy="read it with `medbridge.data.radiograph.read_radiograph`.")
+    kinds = ["coarse"] if min(pixels.shape[-2:]) < 128 else []
+    if _coloured(pixels): kinds.append("colour")
+    grey = small(pixels.mean(0))
     if float(np.ptp(grey)) < 0.05: return Quality([*kinds, "blank"])
     kind, scores = _nearest(grey)
-    return Quality(kinds if kind == "upright" or "colour" in kinds else [*kinds, *kind.split("+")], scores)
-
-
-def _nearest(grey: np.ndarray) -> tuple[str, dict[str, float]]:
-    "What a small image looks most like, and the scores."
-    b, best = _banks(), {}
-    for turned in (0, 90, 180, 270):
-        c = b["frontal"] @ unit_ranks(np.rot90(grey, -turned//90))
-        best["upright" if turned == 0 else f"rotated {turned}"] = float(c.max())
-        best["inverted" if turned == 0 else f"inverted+rotated {turned}"] = float((-c).max())
-    upright = unit_ranks(grey)
-    mirror, side, part = b["frontal"] @ unit_ranks(grey[:, ::-1]), b["lateral"] @ upright, b["cropped"] @ upright
-    best |= {"mirrored": float(mirror.max()), "inverted+mirrored": float((-mirror).max()), "lateral": float(side.max()), "inverted+lateral": float((-side).max())}
-    parts = {"cropped": float(part.max()), "inverted+cropped": float((-part).max())}
-    name, piece = max(best, key=lambda k: best[k]), max(parts, key=lambda k: parts[k])
-    scores = {**best, **parts, "turned": float(name.split()[-1]) if "rotated" in name else 0.0}
-    if parts[piece] >= CROP and parts[piece] > best[name] + MARGIN: return piece, scores
-    return (name.split()[0] if best[name] >= CHEST else "other"), scores
+    if kind != "upright" and "colour" not in kinds: kinds += kind.split("+")
+    return Quality(kinds, scores)

@@ -18,20 +18,23 @@ import pandas as pd
 
 from ..basics import (InputError, _bare_source, _imports, _beside, atomic_path, cache_dir, code_fingerprint,
                               did_you_mean, fingerprint, package_versions, write_json)
+from ..markup import Markup, html_facts
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #c6ab9de8
-FILES = dict(params="params.json", metrics="metrics.csv", predictions="predictions.parquet", provenance="provenance.json")
-
+FILES = dict(params="params.json", metrics="metrics.csv", predictions="predictions.parquet",
+             provenance="provenance.json")
 
 def _git(folder: Path, *arguments: str) -> str:
     "What git says about a folder."
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True,
+                          text=True, check=True)
     return done.stdout.strip()
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #9097cf2f
 @lru_cache(maxsize=1)
 def git_commit() -> str:
-    "Commit of the checkout the package lies in, with `+changes` when tracked files differ; `unknown` outside a checkout."
+    """Commit of the checkout the package lies in, with `+changes` when tracked files differ; `unknown` outside
+    a checkout."""
     folder = Path(__file__).parent if "__file__" in globals() else Path.cwd()
     try:
         commit = _git(folder, "rev-parse", "HEAD")[:12]
@@ -64,14 +67,16 @@ def project_root(start: str|Path|None = None) -> Path:
 # %% ../../nbs/core/reproduction/artefacts.ipynb #82ee4802
 def _write_table(table: pd.DataFrame, path: Path, suffix: str) -> None:
     "A table as CSV with 10 significant digits, or as parquet."
-    if suffix == ".csv": table.to_csv(path, index=False, float_format="%.10g", lineterminator="\n")
+    if suffix == ".csv":
+        table.to_csv(path, index=False, float_format="%.10g", lineterminator="\n")
     else: table.to_parquet(path, index=False)
 
 
 def _circumstances(started: float) -> dict[str, Any]:
     "Versions and machine of a computation, and what it cost since it started."
-    return dict(versions=package_versions(), python=platform.python_version(), device=_device(), cores=os.cpu_count(),
-                seconds=round(time.time() - started, 1), peak_memory_bytes=peak_memory())
+    return dict(versions=package_versions(), python=platform.python_version(), device=_device(),
+                cores=os.cpu_count(), seconds=round(time.time() - started, 1),
+                peak_memory_bytes=peak_memory())
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #98155baf
 class Run:
@@ -105,7 +110,8 @@ class Run:
                credentialed: bool = False,             # were data under a credentialed licence used?
               ) -> dict[str, Any]:
         "Write `provenance.json`: what the numbers were made from, and what they cost."
-        facts: dict[str, Any] = dict(experiment=self.experiment, parameters=self.parameters, commit=git_commit())
+        facts: dict[str, Any] = dict(experiment=self.experiment,
+                                     parameters=self.parameters, commit=git_commit())
         facts |= dict(data=data or {}, experts=experts or {}, stand_in=stand_in, credentialed=credentialed)
         facts |= _circumstances(self.started)
         write_json(self.folder/FILES["provenance"], facts)
@@ -114,17 +120,17 @@ class Run:
 # %% ../../nbs/core/reproduction/artefacts.ipynb #4c5d9dc2
 MANIFEST = "artefact.json"
 
-
 def seal(folder: str|Path, # artefact folder
          key: str,         # what it was computed from
         ) -> None:
     "Write the manifest of an artefact: its key and the checksum of every file."
     folder = Path(folder)
-    content = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != MANIFEST]
+    content = [p for p in sorted(folder.rglob("*"))
+               if p.is_file() and p.name != MANIFEST]
     files = {str(p.relative_to(folder)): fingerprint(p) for p in content}
     write_json(folder/MANIFEST, dict(key=key, files=files))
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #a8759c04
 def problem(folder: str|Path, key: str|None = None) -> str|None:
     "Why `folder` is no finished artefact of that `key`; `None` when it is one."
     folder = Path(folder)
@@ -145,15 +151,18 @@ def _shape_of(path: Path) -> tuple[int, int]:
     facts = read_metadata(path)
     return facts.num_rows, facts.num_columns
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #9ff07227
 def _table_sizes(folder: Path) -> pd.DataFrame:
     "Names and sizes of the tables in a folder."
     names = {file: name for name, file in FILES.items()}
     rows: list[dict[str, Any]] = []
-    for path in sorted(p for p in folder.iterdir() if p.suffix in (".csv", ".parquet")):
+    for path in sorted(p for p in folder.iterdir()
+                       if p.suffix in (".csv", ".parquet")):
         n_rows, n_columns = _shape_of(path)
         kib = round(path.stat().st_size/1024, 1)
-        rows.append(dict(table=names.get(path.name, path.stem), rows=n_rows, columns=n_columns, kib=kib))
+        rows.append(
+            dict(table=names.get(path.name, path.stem), rows=n_rows, columns=n_columns,
+                 kib=kib))
     return pd.DataFrame(rows, columns=["table", "rows", "columns", "kib"])
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #44589fa4
@@ -170,26 +179,27 @@ def _listed(values: dict) -> str:
     from html import escape
     return ", ".join(f"{escape(str(k))} <code>{escape(str(v))}</code>" for k, v in values.items()) or "none"
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #ea5a4a25
 def _facts_html(provenance: dict[str, Any]) -> dict[str, str]:
     "What an artefact is made of, as HTML; folders say nothing about it and are left out."
     from html import escape
     p = provenance
     mark = " &#9651; simulated, or read by stand-in weights" if p["stand_in"] else ""
     licence = " (credentialed)" if p["credentialed"] else ""
-    given = {k: v for k, v in p["parameters"].items() if k not in ("out", "runs", "figures")}
+    given = {k: v for k, v in p["parameters"].items()
+             if k not in ("out", "runs", "figures")}
     memory = p["peak_memory_bytes"]/2**20
-    return {"data": _listed(p["data"]) + mark + licence, "experts": _listed(p["experts"]), "parameters": _listed(given),
+    return {"data": _listed(p["data"]) + mark + licence,
+            "experts": _listed(p["experts"]), "parameters": _listed(given),
             "cost": f"{p['seconds']:,.0f} s, {memory:,.0f} MiB on {escape(str(p['device']))}",
             "commit": f"<code>{escape(str(p['commit']))}</code>"}
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #b84a63d8
 def _page(name: str, facts: dict[str, str], tables: pd.DataFrame) -> str:
     "An artefact as HTML: its facts, then its tables."
     from html import escape
-    cell = "style='text-align:left'"
-    rows = "".join(f"<tr><th {cell}>{k}</th><td {cell}>{v}</td></tr>" for k, v in facts.items())
-    return f"<p><b>{escape(name)}</b></p><table>{rows}</table>{tables.to_html(index=False)}"
+    table = html_facts({k: Markup(v) for k, v in facts.items()})
+    return f"<p><b>{escape(name)}</b></p>{table}{tables.to_html(index=False)}"
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #6c5232c8
 @dataclass
@@ -197,7 +207,8 @@ class Artefact:
     "A finished artefact, for reading."
     folder: Path
 
-    def _read(self, which: str) -> dict[str, Any]: return json.loads((self.folder/FILES[which]).read_text(encoding="utf-8"))
+    def _read(self, which: str) -> dict[str, Any]:
+        return json.loads((self.folder/FILES[which]).read_text(encoding="utf-8"))
 
     @property
     def params(self) -> dict[str, Any]: return self._read("params")
@@ -217,21 +228,25 @@ class Artefact:
         return _table_sizes(self.folder)
 
     def __repr__(self) -> str:
-        if wrong := problem(self.folder): return f"Artefact({self.folder.name!r}, {wrong})"
+        if wrong := problem(self.folder):
+            return f"Artefact({self.folder.name!r}, {wrong})"
         return _in_a_line(self.folder.name, self.provenance, list(self.tables().table))
 
     def _repr_html_(self) -> str:
         from html import escape
-        if wrong := problem(self.folder): return f"<p><b>{escape(self.folder.name)}</b>: {escape(wrong)}</p>"
+        if wrong := problem(self.folder):
+            return f"<p><b>{escape(self.folder.name)}</b>: {escape(wrong)}</p>"
         return _page(self.folder.name, _facts_html(self.provenance), self.tables())
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #c91aa4cd
 def find(experiment: str,      # name of the experiment
          root: str|Path,       # folder with the artefacts of one preset
         ) -> list[Artefact]:
-    "Finished artefacts of an experiment under `root`, in order of their folders' names; `InputError` when there is none."
+    """Finished artefacts of an experiment under `root`, in order of their folders' names; `InputError` when
+    there is none."""
     manifests = sorted(Path(root).glob(f"{experiment}*/{MANIFEST}"))
-    folders = [p.parent for p in manifests if p.parent.name.split("@")[0] == experiment]
+    folders = [p.parent for p in manifests
+               if p.parent.name.split("@")[0] == experiment]
     sound = [Artefact(f) for f in folders if problem(f) is None]
     if not sound:
         raise InputError(f"There is no finished artefact of '{experiment}'.", Path(root),
@@ -243,11 +258,14 @@ def notebook_parameters(notebook: str|Path, # notebook with one cell tagged `par
                        ) -> dict[str, Any]:
     "Names and default values of a notebook's parameters."
     path = Path(notebook)
-    if not path.is_file(): raise InputError("There is no such notebook.", path, remedy="name a notebook of nbs/experiments.")
+    if not path.is_file():
+        raise InputError("There is no such notebook.", path, remedy="name a notebook of nbs/experiments.")
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    tagged = [c for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
+    tagged = [c for c in cells
+              if "parameters" in c.get("metadata", {}).get("tags", [])]
     if len(tagged) != 1:
-        raise InputError(f"{len(tagged)} cells are tagged 'parameters'; there must be one.", path, remedy="tag the cell that sets them.")
+        raise InputError(f"{len(tagged)} cells are tagged 'parameters'; there must be one.", path,
+                         remedy="tag the cell that sets them.")
     tree = ast.parse("".join(tagged[0]["source"]))
     values: dict[str, Any] = {}
     for node in tree.body:
@@ -260,15 +278,17 @@ def notebook_parameters(notebook: str|Path, # notebook with one cell tagged `par
 # %% ../../nbs/core/reproduction/artefacts.ipynb #68982b6b
 def _fits(value: Any, default: Any) -> bool:
     "Whether a value may stand in the place of a default: one type, or either is None; an int may stand for a float."
-    if default is None or value is None or type(default) is type(value): return True
+    if default is None or value is None or type(default) is type(value):
+        return True
     return isinstance(default, float) and isinstance(value, int)
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #1df69dec
 def check_parameters(notebook: str|Path, given: dict[str, Any]) -> dict[str, Any]:
     "Defaults with `given` in place; `InputError` for a name the notebook does not have, or a value of another type."
     known = notebook_parameters(notebook)
     for name, value in given.items():
-        if name not in known: raise did_you_mean(name, known, f"parameter of {Path(notebook).name}")
+        if name not in known:
+            raise did_you_mean(name, known, f"parameter of {Path(notebook).name}")
         default = known[name]
         if not _fits(value, default):
             expected = type(default).__name__
@@ -280,19 +300,23 @@ def check_parameters(notebook: str|Path, given: dict[str, Any]) -> dict[str, Any
 @lru_cache(maxsize=256)
 def _notebook_code(text: str) -> tuple[list[str], tuple[str, ...]]:
     "Code of a notebook without comments and docstrings, and the medbridge modules it imports."
-    sources = ["".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
-    plain = ["\n".join(line for line in s.splitlines() if not line.startswith(("%", "!"))) for s in sources]
+    sources = ["".join(c["source"])
+               for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+    plain = ["\n".join(line for line in s.splitlines()
+                       if not line.startswith(("%", "!")))
+             for s in sources]
     modules: set[str] = set()
     for source in plain: modules.update(_imports(source, "medbridge", "__main__"))
     return [_bare_source(s) for s in plain], tuple(sorted(modules))
 
-
-# the table of presets and of jobs is left out: a preset enters by its own fields, so that a change of one makes no other stale
+# %% ../../nbs/core/reproduction/artefacts.ipynb #93962822
+# the table of presets and of jobs is left out: a preset enters by its own fields, so that a change of one
+# makes no other stale
 _TABLES = ("medbridge.reproduction.presets", "medbridge.reproduction.jobs")
 
-
 @lru_cache(maxsize=256)
-def _package_code(modules: tuple[str, ...]) -> str: return code_fingerprint(*(m for m in modules if not m.startswith(_TABLES)))
+def _package_code(modules: tuple[str, ...]) -> str:
+    return code_fingerprint(*(m for m in modules if not m.startswith(_TABLES)))
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #cbd9bc9c
 def _preset_of(parameters: dict[str, Any]) -> Any:
@@ -307,7 +331,7 @@ def _assets() -> Path:
     "The folder of files shipped with the package."
     return Path(str(importlib.import_module("medbridge").__file__)).parent/"assets"
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #36d8f025
 def _published_print() -> str:
     "Fingerprint of the published figures."
     path = _assets()/"published.csv"
@@ -319,29 +343,31 @@ def _decides(path: Path) -> bool:
     # cards are read by people, and the published figures only by their own table
     return path.is_file() and path.suffix != ".md" and path.name != "published.csv"
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #3599c05b
 @lru_cache(maxsize=1)
 def assets_fingerprint() -> str:
     "Fingerprint of the files shipped with the package that a result can depend on: weights and tables."
     assets = _assets()
     if not assets.is_dir(): return ""
-    return fingerprint({str(p.relative_to(assets)): p for p in sorted(assets.rglob("*")) if _decides(p)})
+    return fingerprint({str(p.relative_to(assets)): p
+                        for p in sorted(assets.rglob("*")) if _decides(p)})
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #01676ed0
 def notebook_key(notebook: str|Path,        # notebook that computes
                  parameters: dict[str, Any], # all its parameters
                  inputs: Any = None,        # fingerprints of what it reads beyond its code (artefacts, data)
                 ) -> str:
-    "Key over everything that decides a notebook's result: its code, the medbridge code it imports, parameters, inputs, assets, versions."
+    """Key over everything that decides a notebook's result: its code, the medbridge code it imports,
+    parameters, inputs, assets, versions."""
     code, modules = _notebook_code(Path(notebook).read_text(encoding="utf-8"))
-    out_free = {k: v for k, v in parameters.items() if k not in ("out", "runs", "figures")}
+    out_free = {k: v for k, v in parameters.items()
+                if k not in ("out", "runs", "figures")}
     published = [_published_print()] if "medbridge.reproduction.published" in modules else []
     return fingerprint(code, _package_code(modules), out_free, _preset_of(parameters), inputs, assets_fingerprint(),
                        package_versions(), *published)
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #03a99acd
 VERSIONS = ".versions"
-
 
 @contextlib.contextmanager
 def _part(path: Path):
@@ -351,10 +377,11 @@ def _part(path: Path):
     try: yield part
     finally: shutil.rmtree(part, ignore_errors=True)
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #b7461466
 @contextlib.contextmanager
 def _one_at_a_time(folder: Path):
-    "Two processes that make the same artefact wait for one another: a left-over of a killed batch, or two batches on a cluster."
+    """Two processes that make the same artefact wait for one another: a left-over of a killed batch, or two
+    batches on a cluster."""
     import fcntl
     locks = folder.parent/".locks"
     locks.mkdir(exist_ok=True)
@@ -371,9 +398,10 @@ def _link(folder: Path, version: Path) -> None:
         if folder.is_dir() and not folder.is_symlink(): shutil.rmtree(folder)
         with atomic_path(folder) as part: part.symlink_to(target)
     for old in version.parent.glob(f"{folder.name}@*"):
-        if old != version and old.name.rsplit("@", 1)[0] == folder.name: shutil.rmtree(old, ignore_errors=True)
+        if old != version and old.name.rsplit("@", 1)[0] == folder.name:
+            shutil.rmtree(old, ignore_errors=True)
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #4f892cef
 def _put(part: Path, version: Path) -> None:
     "Move a whole part to its place; what lay there goes when the new one is there."
     if not version.exists():
@@ -392,14 +420,14 @@ class NotebookFailed(RuntimeError):
         self.error = error
         self.cell = cell
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #7692c0f8
 def _papermill(notebook: Path, output: Path, parameters: dict) -> None:
     "Run a notebook with papermill, up to three times as long as no kernel could start."
     import papermill
     for chance in range(3): # two kernels that start at once may draw the same port; nothing has run then
         try:
-            papermill.execute_notebook(str(notebook), str(output), parameters=parameters, cwd=str(notebook.parent),
-                                       progress_bar=False, kernel_name="python3")
+            papermill.execute_notebook(str(notebook), str(output), parameters=parameters,
+                                       cwd=str(notebook.parent), progress_bar=False, kernel_name="python3")
             return
         except RuntimeError as error:
             if chance == 2 or "before replying" not in str(error): raise
@@ -413,7 +441,8 @@ def _quiet():
 # %% ../../nbs/core/reproduction/artefacts.ipynb #6889ea3d
 def _execute(notebook: Path, output: Path, parameters: dict, failed: Path) -> None:
     "Run a notebook; one that fails is kept as `failed`, and `NotebookFailed` says where it stopped."
-    import papermill
+    from medbridge.compat import import_without
+    papermill = import_without("papermill", "rfc3987_syntax")
     from nbclient.exceptions import DeadKernelError
     try:
         with _quiet(): _papermill(notebook, output, parameters)
@@ -422,7 +451,9 @@ def _execute(notebook: Path, output: Path, parameters: dict, failed: Path) -> No
         if isinstance(error, DeadKernelError):
             where, what, cell = "", "its kernel died: killed, or out of memory", ""
         else:
-            where, what, cell = f" in cell {error.exec_count}", f"{error.ename}: {error.evalue}", error.source
+            where = f" in cell {error.exec_count}"
+            what = f"{error.ename}: {error.evalue}"
+            cell = error.source
         message = f"{notebook.name} stopped{where}: {what}. Its output up to there: {failed}"
         raise NotebookFailed(message, what, cell) from None
     failed.unlink(missing_ok=True)
@@ -460,20 +491,26 @@ def run_notebook(notebook: str|Path,          # notebook to run
 # %% ../../nbs/core/reproduction/artefacts.ipynb #512949fd
 def _clear(path: Path) -> None:
     "Remove a folder, a file or a link."
-    if path.is_dir() and not path.is_symlink(): shutil.rmtree(path, ignore_errors=True)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else: path.unlink(missing_ok=True)
 
-
+# %% ../../nbs/core/reproduction/artefacts.ipynb #4a24ae82
 @contextlib.contextmanager
 def exclusive(folder: str|Path, # folder that only one batch may work in
              ):
-    "Hold a folder's lock for one batch; `InputError` when another living process holds it. Left-over parts are cleared."
+    """Hold a folder's lock for one batch; `InputError` when another living process holds it.
+
+    Left-over parts are cleared.
+    """
     import fcntl
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder/".lock", "a+") as lock:
         try: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise InputError("Another batch is at work in this folder.", folder, remedy="wait for it, or choose another folder or preset.") from None
-        for part in [*folder.glob(".*.part"), *(folder/VERSIONS).glob(".*.part")]: _clear(part)
+            raise InputError("Another batch is at work in this folder.", folder,
+                             remedy="wait for it, or choose another folder or preset.") from None
+        for part in [*folder.glob(".*.part"), *(folder/VERSIONS).glob(".*.part")]:
+            _clear(part)
         yield

@@ -17,133 +17,225 @@ from .artefacts import NotebookFailed, project_root
 from ..basics import InputError, atomic_path, did_you_mean, fingerprint, write_json
 from .jobs import Job, jobs, needed
 
-# %% ../../nbs/core/reproduction/batch.ipynb #b7fcf353
-class Batch:
-    "The jobs of a preset, and where their artefacts lie. `InputError` for an unknown preset, and outside of a checkout."
+# %% ../../nbs/core/reproduction/batch.ipynb #d31e995e
+class _Places:
+    "Where the notebooks and artefacts of a preset lie."
+    root: Path
+    runs: Path
+
+    def folder(self, name: str) -> Path: return self.runs/name
+
+    def stamp_file(self, name: str) -> Path: return self.runs/".stamps"/name
+
+    def notebook(self, job: Job) -> Path:
+        folder = self.root/"nbs/experiments"
+        return folder/f"{job.notebook}.ipynb"
+
+# %% ../../nbs/core/reproduction/batch.ipynb #cb70915e
+class _Jobs(_Places):
+    "The jobs of a preset, and where their artefacts lie."
     def __init__(self, preset="smoke",              # how much: check, smoke, embedded, example or paper
                  only: str|None = None,             # only jobs whose name starts with this, and what they read
                  root: str|Path|None = None,        # checkout (default: the one that the working folder lies in)
                  figures: str|Path|None = None,     # where figures go (default: `figures` of the checkout)
                  table="medbridge.reproduction.jobs",            # module whose EXPERIMENTS are run
                 ):
-        self.chosen, self.root, self.table = presets.preset(preset), project_root(root), table
-        self.runs, self.figures = self.root/"runs"/preset, Path(figures or self.root/"figures").resolve()/preset
+        self.chosen = presets.preset(preset)
+        self.root = project_root(root)
+        self.table = table
+        self.runs = self.root/"runs"/preset
+        self.figures = Path(figures or self.root/"figures").resolve()/preset
         self.all = jobs(self.chosen, importlib.import_module(table).EXPERIMENTS)
         self.jobs = needed(self.all, only) if only else self.all
-        self._by_name, self._held = {j.name: j for j in self.all}, contextlib.ExitStack()
-
-    def __repr__(self): return f"Batch({self.chosen.name!r}, {len(self.jobs)} jobs of {len(self.notebooks)} notebooks)"
+        self._by_name = {j.name: j for j in self.all}
+        self._held = contextlib.ExitStack()
 
     @property
-    def notebooks(self) -> list[str]: return list(dict.fromkeys(j.notebook for j in self.jobs))
+    def notebooks(self) -> list[str]:
+        names = [j.notebook for j in self.jobs]
+        return list(dict.fromkeys(names))
 
-    def priority(self, notebook: str) -> int: return len(self.notebooks) - self.notebooks.index(notebook)
+    def priority(self, notebook: str) -> int:
+        order = self.notebooks
+        return len(order) - order.index(notebook)
 
     def job(self, name: str) -> Job:
         "A job by name; `InputError` for an unknown one."
-        if name not in self._by_name: raise did_you_mean(name, self._by_name, f"job of preset '{self.chosen.name}'")
-        return self._by_name[name]
+        known = self._by_name
+        if name not in known: raise did_you_mean(name, known, f"job of preset '{self.chosen.name}'")
+        return known[name]
 
-    def notebook(self, job: Job) -> Path: return self.root/"nbs/experiments"/f"{job.notebook}.ipynb"
-    def folder(self, name: str) -> Path: return self.runs/name
-    def stamp_file(self, name: str) -> Path: return self.runs/".stamps"/name
+# %% ../../nbs/core/reproduction/batch.ipynb #9804d094
+def _files(folder: Path) -> dict[str, str]:
+    "Checksums of an artefact's files; none where there is no artefact."
+    manifest = folder/artefacts.MANIFEST
+    try: return json.loads(manifest.read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError): return {}
 
+# %% ../../nbs/core/reproduction/batch.ipynb #9fa94f33
+def _data_print(name: str) -> str:
+    "Size and time of a real data set's tables; nothing for the phantom, which is code."
+    # its images are held by the cache's own keys
+    from medbridge import datasets
+    root = datasets.data_root()
+    if name not in datasets.SETS or root is None: return ""
+    alternatives = "|".join(datasets.SETS[name].needs).split("|")
+    found = [path for path in map((root/name).joinpath, alternatives) if path.is_file()]
+    stats = [path.stat() for path in found]
+    return fingerprint([(p.name, s.st_size, s.st_mtime_ns) for p, s in zip(found, stats)])
+
+# %% ../../nbs/core/reproduction/batch.ipynb #5cace714
+class _Keys(_Jobs):
+    "What the artefact of each job is made from, and whether the one that is there is the one of today."
     def parameters(self, job: Job) -> dict[str, Any]:
         "All parameters of a job's notebook, folders included. `InputError` for one that the notebook does not have."
         given = artefacts.check_parameters(self.notebook(job), job.parameters)
-        return {**given, **{k: str(v) for k, v in dict(runs=self.runs, figures=self.figures).items() if k in given}}
+        folders = dict(runs=str(self.runs), figures=str(self.figures))
+        return {**given, **{k: v for k, v in folders.items() if k in given}}
 
     def inputs(self, job: Job) -> dict[str, Any]:
         "Fingerprints of what a job reads: the numbers of other artefacts, and the label tables of real data sets."
-        return {**{name: _files(self.folder(name)).get("metrics.csv") for name in job.reads}, **{f"data {d}": p for d in job.datasets if (p := _data_print(d))}}
+        numbers = {name: _files(self.folder(name)).get("metrics.csv") for name in job.reads}
+        data = {f"data {name}": _data_print(name) for name in job.datasets}
+        return {**numbers, **{name: said for name, said in data.items() if said}}
 
     def problem(self, job: Job) -> str|None:
         "Why a job's artefact is not the one of today's code, parameters, data and versions; `None` when it is."
-        why = artefacts.problem(self.folder(job.name), artefacts.notebook_key(self.notebook(job), self.parameters(job), self.inputs(job)))
-        return why or ("a figure is missing" if self.figures_missing(job) else None)
+        key = artefacts.notebook_key(self.notebook(job), self.parameters(job), self.inputs(job))
+        why = artefacts.problem(self.folder(job.name), key)
+        if why: return why
+        return "a figure is missing" if self.figures_missing(job) else None
 
     def figures_missing(self, job: Job) -> bool:
-        "A figure notebook's products lie in the folder of figures, outside its artefact: they belong to what must be there."
+        "Whether a product of a figure notebook is missing in the folder of figures, outside its artefact."
         listing = self.folder(job.name)/"figures.json"
-        return listing.is_file() and not all((self.figures/p).is_file() for p in json.loads(listing.read_text(encoding="utf-8")))
+        if not listing.is_file(): return False
+        products = json.loads(listing.read_text(encoding="utf-8"))
+        return not all((self.figures/p).is_file() for p in products)
 
+# %% ../../nbs/core/reproduction/batch.ipynb #bc865484
+def _why(batch: _Keys, job: Job, stale: dict[str, str]) -> str|None:
+    "What is wrong with a job's artefact, where `stale` says it for the jobs before it."
+    earlier = next((name for name in job.reads if name in stale), None)
+    if not earlier: return batch.problem(job)
+    return f"{earlier} comes first" if batch.folder(job.name).exists() else "not finished"
+
+
+def _stamp(file: Path, why: str) -> None:
+    "Renew a stamp if its job is stale by itself; a job that only waits for others is started when they change."
+    by_itself = bool(why) and not why.endswith("comes first")
+    if by_itself or not file.exists(): file.write_text(why + "\n")
+
+# %% ../../nbs/core/reproduction/batch.ipynb #4343fd69
+class _Stale(_Keys):
+    "Which jobs have to run."
     def problems(self) -> dict[str, str]:
         "What is wrong with each job's artefact; whatever reads a stale one is stale."
         found: dict[str, str] = {}
         for job in self.jobs:
-            stale = next((r for r in job.reads if r in found), None)
-            if why := f"{stale} comes first" if stale and self.folder(job.name).exists() else "not finished" if stale else self.problem(job): found[job.name] = why
+            why = _why(self, job, found)
+            if why: found[job.name] = why
         return found
 
     def stamp(self) -> dict[str, str]:
         "Tell Snakemake what is stale: its stamp becomes newer than its artefact. Returns what is stale."
         found = self.problems()
         self.stamp_file("").mkdir(parents=True, exist_ok=True)
-        for job in self.jobs:
-            if not self.stamp_file(job.name).exists() or (job.name in found and not found[job.name].endswith("comes first")): self.stamp_file(job.name).write_text(found.get(job.name, "") + "\n")
+        for job in self.jobs: _stamp(self.stamp_file(job.name), found.get(job.name, ""))
         return found
 
+# %% ../../nbs/core/reproduction/batch.ipynb #97719fad
+def _unlink_unknown(runs: Path, known: dict[str, Job]) -> None:
+    "Remove the artefacts of jobs that are no longer in the table: readers must not find them."
+    for link in runs.iterdir():
+        if link.is_symlink() and link.name not in known: link.unlink()
+
+
+def _write(path: Path, text: str) -> None:
+    "Write a page in one step."
+    with atomic_path(path) as part: part.write_text(text, encoding="utf-8")
+
+# %% ../../nbs/core/reproduction/batch.ipynb #00047f06
+class Batch(_Stale):
+    "The jobs of a preset, and where their artefacts lie. `InputError` for an unknown preset, and outside a checkout."
+    def __repr__(self):
+        size = f"{len(self.jobs)} jobs of {len(self.notebooks)} notebooks"
+        return f"Batch({self.chosen.name!r}, {size})"
+
     def lock(self) -> None:
-        "Hold the folder for the life of this process and clear what killed ones left; `InputError` when another batch is at work in it."
+        "Hold the folder while this process lives, and clear it; `InputError` when another batch is at work in it."
         self._held.enter_context(artefacts.exclusive(self.runs))
-        for link in self.runs.iterdir(): # of jobs that are no longer in the table: readers must not find them
-            if link.is_symlink() and link.name not in self._by_name: link.unlink()
+        _unlink_unknown(self.runs, self._by_name)
 
     def paper(self) -> Path:
         "Write all tables and figures of the preset as one HTML page beside its figures; returns its path."
-        page, path = report.paper(self.figures), self.figures.parent/f"{self.chosen.name}.html"
-        with atomic_path(path) as part: part.write_text(page, encoding="utf-8")
+        path = self.figures.parent/f"{self.chosen.name}.html"
+        _write(path, report.paper(self.figures))
         return path
 
     def gallery(self) -> None:
         "Write the page of this preset's figures, and the one of all presets."
         if not self.figures.is_dir(): return
-        pages = {self.figures: report.page_of(self.figures), self.figures.parent: report.gallery(self.figures.parent)}
-        for folder, text in pages.items():
-            with atomic_path(folder/"README.md") as part: part.write_text(text, encoding="utf-8")
+        pages = {self.figures: report.page_of(self.figures)}
+        pages[self.figures.parent] = report.gallery(self.figures.parent)
+        for folder, text in pages.items(): _write(folder/"README.md", text)
 
-
-def _files(folder: Path) -> dict[str, str]:
-    try: return json.loads((folder/artefacts.MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError): return {}
-
-
-def _data_print(name: str) -> str:
-    "Size and time of a real data set's tables; nothing for the phantom, which is code. Its images are held by the cache's own keys."
-    from medbridge import datasets
-    root = datasets.data_root()
-    if name not in datasets.SETS or root is None: return ""
-    found = [root/name/n for need in datasets.SETS[name].needs for n in need.split("|")]
-    return fingerprint([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in found if p.is_file()])
-
-# %% ../../nbs/core/reproduction/batch.ipynb #fe77c389
-def run_job(batch: Batch, name: str) -> bool:
-    "Make one job's artefact unless it is there; returns whether its notebook ran. Raises `NotebookFailed`."
-    job, begun = batch.job(name), time.time()
-    record = dict(began=begun, pid=os.getpid(), host=socket.gethostname(), threads=os.environ.get("OMP_NUM_THREADS"))
-    _note(batch, name, dict(record, state="running"))
-    try: ran = artefacts.run_notebook(batch.notebook(job), batch.folder(name), batch.parameters(job), inputs=batch.inputs(job), force=batch.figures_missing(job))
-    except BaseException as error:
-        _note(batch, name, dict(record, state="failed", ended=time.time(), error=getattr(error, "error", "") or f"{type(error).__name__}: {error}", cell=getattr(error, "cell", "")))
-        print(f"{name}: failed after {time.time() - begun:.0f} s", flush=True)
-        raise
-    seconds = time.time() - begun if ran else _note_of(batch, name, "last").get("seconds")
-    _note(batch, name, dict(record, state="done", ran=ran, ended=time.time(), seconds=seconds))
-    if ran: _note(batch, f"{name}.last", dict(seconds=seconds))
-    print(f"{name}: " + (f"took {seconds:.0f} s" if ran else "unchanged"), flush=True)
-    return ran
-
-
+# %% ../../nbs/core/reproduction/batch.ipynb #33e2b77e
 def _note(batch: Batch, name: str, facts: dict) -> None:
+    "Write down how a job stands."
+    file = batch.runs/".status"/f"{name}.json"
     # a note that cannot be written (a full disk) must not stop the work
-    with contextlib.suppress(OSError): write_json(batch.runs/".status"/f"{name}.json", facts)
+    with contextlib.suppress(OSError): write_json(file, facts)
 
 
 def _note_of(batch: Batch, name: str, kind="") -> dict:
-    try: return json.loads((batch.runs/".status"/f"{name}{'.' + kind if kind else ''}.json").read_text(encoding="utf-8"))
+    "What was written down of a job; with `last`, of the last time that it ran."
+    ending = f".{kind}" if kind else ""
+    file = batch.runs/".status"/f"{name}{ending}.json"
+    try: return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError): return {}
 
+# %% ../../nbs/core/reproduction/batch.ipynb #3cb57e57
+def _beginning(begun: float) -> dict[str, Any]:
+    "What is known when a job begins."
+    threads = os.environ.get("OMP_NUM_THREADS")
+    return dict(began=begun, pid=os.getpid(), host=socket.gethostname(), threads=threads)
 
+
+def _end(error: BaseException) -> dict[str, Any]:
+    "How a job failed: the notebook's error and cell, or what else went wrong."
+    said = getattr(error, "error", "") or f"{type(error).__name__}: {error}"
+    return dict(state="failed", ended=time.time(), error=said, cell=getattr(error, "cell", ""))
+
+
+def _make(batch: Batch, job: Job) -> bool:
+    "Run a job's notebook unless its artefact is there."
+    notebook, folder = batch.notebook(job), batch.folder(job.name)
+    again = batch.figures_missing(job)
+    return artefacts.run_notebook(notebook, folder, batch.parameters(job), inputs=batch.inputs(job), force=again)
+
+# %% ../../nbs/core/reproduction/batch.ipynb #6ea07122
+def run_job(batch: Batch, name: str) -> bool:
+    "Make one job's artefact unless it is there; returns whether its notebook ran. Raises `NotebookFailed`."
+    job = batch.job(name)
+    begun = time.time()
+    record = _beginning(begun)
+    _note(batch, name, dict(record, state="running"))
+    try: ran = _make(batch, job)
+    except BaseException as error:
+        _note(batch, name, {**record, **_end(error)})
+        seconds = time.time() - begun
+        print(f"{name}: failed after {seconds:.0f} s", flush=True)
+        raise
+    seconds = time.time() - begun if ran else _note_of(batch, name, "last").get("seconds")
+    ended = dict(state="done", ran=ran, ended=time.time(), seconds=seconds)
+    _note(batch, name, {**record, **ended})
+    if ran: _note(batch, f"{name}.last", dict(seconds=seconds))
+    how = f"took {seconds:.0f} s" if ran else "unchanged"
+    print(f"{name}: {how}", flush=True)
+    return ran
+
+# %% ../../nbs/core/reproduction/batch.ipynb #b9fe6a92
 def die_with_parent(every=0.5) -> None:
     "End this process soon after its parent ended, however that came about: nothing works on for a batch that is gone."
     parent = os.getppid()
@@ -152,46 +244,182 @@ def die_with_parent(every=0.5) -> None:
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
 
-# %% ../../nbs/core/reproduction/batch.ipynb #97cec18d
-def status(batch: Batch) -> pd.DataFrame: # job, state, seconds, why, cell
-    "Every job: done, running, failed, stale or waiting; seconds it took last time, or jobs of its notebook took."
-    found, expected, rows = batch.problems(), _expected(batch), []
-    for job in batch.jobs:
-        note, why = _note_of(batch, job.name), found.get(job.name)
-        state = "done" if why is None else "running" if _alive(note) else "failed" if note.get("state") == "failed" else "stale" if batch.folder(job.name).exists() else "waiting"
-        detail = f"since {time.time() - note['began']:.0f} s" if state == "running" else note["error"] if state == "failed" else why if state == "stale" else ""
-        rows.append(dict(job=job.name, state=state, seconds=expected[job.name], why=detail, cell=note.get("cell", "") if state == "failed" else ""))
-    return pd.DataFrame(rows, columns=["job", "state", "seconds", "why", "cell"])
-
-
-def _expected(batch: Batch) -> dict[str, float]:
-    "Seconds of each job: of its last run, else the median of its notebook's, else the mean of all; NaN when none has run."
-    taken = pd.Series({j.name: _note_of(batch, j.name, "last").get("seconds") for j in batch.jobs}, dtype=float)
-    by_notebook = taken.groupby({j.name: j.notebook for j in batch.jobs}).transform("median")
-    return taken.fillna(by_notebook).fillna(taken.mean()).to_dict()
-
-
+# %% ../../nbs/core/reproduction/batch.ipynb #ab58a871
 def _alive(note: dict) -> bool:
+    "Whether the process that wrote a note is still at work."
     if note.get("state") != "running": return False
     if note.get("host") != socket.gethostname(): return True # on a cluster: as far as is known here
     try: os.kill(note["pid"], 0)
     except OSError: return False
     return True
 
+# %% ../../nbs/core/reproduction/batch.ipynb #1ded95c7
+def _state(batch: Batch, name: str, why: str|None, note: dict) -> str:
+    "One word for a job, from what is wrong with its artefact and from its note."
+    if why is None: return "done"
+    if _alive(note): return "running"
+    if note.get("state") == "failed": return "failed"
+    return "stale" if batch.folder(name).exists() else "waiting"
 
-def remaining(seconds: list[float], workers=2) -> str:
+
+def _detail(state: str, why: str|None, note: dict) -> str:
+    "What there is to say of a job in this state."
+    if state == "failed": return note["error"]
+    if state == "stale": return why or ""
+    if state != "running": return ""
+    seconds = time.time() - note["began"]
+    return f"since {seconds:.0f} s"
+
+# %% ../../nbs/core/reproduction/batch.ipynb #e693b31b
+def _expected(batch: Batch) -> dict[str, float]:
+    "Seconds of each job: of its last run, else the median of its notebook's, else the mean of all; NaN if none ran."
+    notes = {j.name: _note_of(batch, j.name, "last") for j in batch.jobs}
+    taken = pd.Series({name: note.get("seconds") for name, note in notes.items()}, dtype=float)
+    notebooks = {j.name: j.notebook for j in batch.jobs}
+    by_notebook = taken.groupby(notebooks).transform("median")
+    return taken.fillna(by_notebook).fillna(taken.mean()).to_dict()
+
+# %% ../../nbs/core/reproduction/batch.ipynb #952d346f
+def status(batch: Batch) -> pd.DataFrame: # job, state, seconds, why, cell
+    "Every job: done, running, failed, stale or waiting; seconds it took last time, or jobs of its notebook took."
+    found = batch.problems()
+    expected = _expected(batch)
+    rows = []
+    for job in batch.jobs:
+        note = _note_of(batch, job.name)
+        why = found.get(job.name)
+        state = _state(batch, job.name, why, note)
+        cell = note.get("cell", "") if state == "failed" else ""
+        rows.append((job.name, state, expected[job.name], _detail(state, why, note), cell))
+    return pd.DataFrame(rows, columns=["job", "state", "seconds", "why", "cell"])
+
+# %% ../../nbs/core/reproduction/batch.ipynb #bc8bde3d
+def remaining(seconds: list[float], # of each unfinished job
+              workers=2,            # jobs at a time
+             ) -> str:
     "In words, how long unfinished jobs of these seconds will take."
     left = float(sum(seconds))/workers
-    return "nothing is left" if not len(seconds) else "no estimate yet" if left != left else f"about {left/60:.0f} min left" if left > 90 else f"about {left:.0f} s left"
+    if not len(seconds): return "nothing is left"
+    if left != left: return "no estimate yet"
+    return f"about {left/60:.0f} min left" if left > 90 else f"about {left:.0f} s left"
+
+# %% ../../nbs/core/reproduction/batch.ipynb #c63b49f6
+def _line(row) -> str:
+    "A row of the table of `status`."
+    took = "" if pd.isna(row.seconds) else f"{row.seconds:.0f} s"
+    why = f": {row.why}" if row.why else ""
+    head = f"{row.state:8} {took:>7}  "
+    return f"{head}{row.job}{why}" + _quoted(row.cell)
 
 
-def summary(table: pd.DataFrame, workers=2) -> str:
+def _quoted(cell: str) -> str:
+    "The last lines of a cell, indented."
+    lines = cell.splitlines()[-12:]
+    return "".join(f"\n    | {line}" for line in lines)
+
+# %% ../../nbs/core/reproduction/batch.ipynb #36847e0c
+def summary(table: pd.DataFrame, # as `status` gives it
+            workers=2,           # jobs at a time
+           ) -> str:
     "The table of `status` and its counts in words; a failed notebook with its error and the cell it came from."
-    lines = [f"{r.state:8} {'' if pd.isna(r.seconds) else f'{r.seconds:.0f} s':>7}  {r.job}" + (f": {r.why}" if r.why else "") + _quoted(r.cell) for r in table.itertuples()]
-    return "\n".join([*lines, ", ".join(f"{n} {s}" for s, n in table.state.value_counts().items()) + "; " + remaining(table[table.state != "done"].seconds.tolist(), workers)])
+    lines = [_line(row) for row in table.itertuples()]
+    counts = [f"{n} {state}" for state, n in table.state.value_counts().items()]
+    unfinished = table[table.state != "done"].seconds.tolist()
+    left = remaining(unfinished, workers)
+    return "\n".join([*lines, f"{', '.join(counts)}; {left}"])
 
+# %% ../../nbs/core/reproduction/batch.ipynb #a15a1c3e
+def _command(batch: Batch, workers: int, profile: str|None, only: str|None) -> list[str]:
+    "The command line of Snakemake."
+    ours = (batch.root/"workflow/Snakefile").is_file()
+    home = batch.root if ours else project_root(Path(artefacts.__file__).parent)
+    settings = dict(preset=batch.chosen.name, root=batch.root, figures=batch.figures.parent, table=batch.table)
+    if only: settings["only"] = only
+    files = ["--snakefile", home/"workflow/Snakefile"]
+    profiles = ["--workflow-profile", home/"workflow/profiles"/(profile or "default")]
+    cores = [] if profile else ["--cores", workers] # a profile says how many itself
+    config = [f"{name}={value}" for name, value in settings.items()]
+    words = ["-m", "snakemake", *files, *profiles, *cores, "--config", *config]
+    return [sys.executable, *map(str, words)]
 
-def _quoted(cell: str) -> str: return "".join(f"\n    | {line}" for line in cell.splitlines()[-12:])
+# %% ../../nbs/core/reproduction/batch.ipynb #035c6932
+def _snakemake(batch: Batch, workers: int, profile: str|None, only: str|None) -> subprocess.Popen:
+    "Snakemake in a process of its own, which ends when this one does."
+    command = _command(batch, workers, profile, only)
+    environment = {**os.environ, "MEDBRIDGE_WITH_PARENT": "1"}
+    return subprocess.Popen(command, cwd=batch.root, env=environment, text=True, errors="replace",
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+# %% ../../nbs/core/reproduction/batch.ipynb #367f5685
+def _follow(process: subprocess.Popen, told) -> None:
+    "Give each line of a process to `told`, and wait for its end. What stops us stops the process first."
+    try:
+        assert process.stdout is not None
+        for line in process.stdout: told(line)
+        process.wait()
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
+
+# %% ../../nbs/core/reproduction/batch.ipynb #9d24339e
+def _filled(seconds: list[float], taken: list[float]) -> list[float]:
+    "Expected seconds; a job that never ran is expected to take as long as those of this batch did."
+    usual = sum(taken)/max(1, len(taken))
+    return [usual if s != s else s for s in seconds]
+
+# %% ../../nbs/core/reproduction/batch.ipynb #9798605e
+class _Progress:
+    "What a batch has said so far, and what of it is left."
+    def __init__(self, batch: Batch, workers: int, say): # `say` receives a line for each job
+        self.total = len(batch.jobs)
+        self.workers = workers
+        self.say = say
+        self.expected = _expected(batch)
+        self.stale = batch.problems()
+        self.taken: list[float] = []  # seconds of what ran
+        self.log: list[str] = []
+
+    def read(self, line: str) -> None:
+        "One line of Snakemake: the end of a job as `run_job` says it, or something else."
+        self.log.append(line)
+        said = line.rstrip()
+        name, _, how = said.partition(": ")
+        over = how.startswith(("took ", "unchanged", "failed "))
+        if over and name in self.stale: self.ended(name, how)
+        elif "made again" in line: self.say(said)
+
+    def ended(self, name: str, how: str) -> None:
+        "A job is through: say so, and how long the others will take."
+        del self.stale[name]
+        if how.startswith("took"): self.taken.append(float(how.split()[1]))
+        done = self.total - len(self.stale)
+        self.say(f"[{done}/{self.total}] {name}: {how}, {self.left()}")
+
+    def left(self) -> str:
+        "How long the others will take."
+        seconds = [self.expected[name] for name in self.stale]
+        return remaining(_filled(seconds, self.taken), self.workers)
+
+# %% ../../nbs/core/reproduction/batch.ipynb #c1b60ce6
+def _raise_failed(batch: Batch, notes: dict[str, dict], started: float) -> None:
+    "`NotebookFailed` with the error of each job that failed since `started`."
+    failed = {name: note for name, note in notes.items() if note.get("state") == "failed"}
+    failed = {name: note for name, note in failed.items() if note["ended"] >= started}
+    if not failed: return
+    lines = [f"{len(failed)} of {len(batch.jobs)} jobs failed; the others are kept."]
+    for name, note in failed.items():
+        output = batch.runs/f"failed-{name}.ipynb"
+        lines.append(f"{name}: {note['error']}")
+        lines.append(f"    its output up to there: {output}" + _quoted(note["cell"]))
+    raise NotebookFailed("\n".join(lines))
+
+# %% ../../nbs/core/reproduction/batch.ipynb #965fdc0c
+def _raise_stopped(status: int, log: list[str]) -> None:
+    "`NotebookFailed` with the last lines of a Snakemake that did not end well."
+    if not status: return
+    kept = "what is finished is kept, and the same command goes on from there."
+    raise NotebookFailed(f"Snakemake stopped with status {status}; {kept}\n" + "".join(log[-25:]))
 
 # %% ../../nbs/core/reproduction/batch.ipynb #5f611623
 def reproduce(preset="smoke",             # how much: check, smoke, embedded, example or paper
@@ -201,42 +429,20 @@ def reproduce(preset="smoke",             # how much: check, smoke, embedded, ex
               workers=2,                  # notebooks at a time, one core each
               say=print,                  # receives a line for each job
               table="medbridge.reproduction.jobs",     # module whose EXPERIMENTS are run
-              profile: str|None = None,   # Snakemake profile below `workflow/profiles` (default: `default`, this machine)
-             ) -> dict[str, bool]:
-    "Run the batch with Snakemake; returns for each job whether its notebook ran (False: unchanged). `NotebookFailed` when one did not end well; the others go on."
+              profile: str|None = None,   # Snakemake profile below `workflow/profiles` (`default`: this machine)
+             ) -> dict[str, bool]:        # for each job whether its notebook ran (False: unchanged)
+    "Run the batch with Snakemake. `NotebookFailed` when a notebook did not end well; the others go on."
     batch = Batch(preset, only, root, figures, table)
     if workers < 1: raise InputError(f"{workers} notebooks at a time.", remedy="ask for at least one.")
     presets.require(batch.chosen)
-    for job in batch.jobs: batch.parameters(job)
+    for job in batch.jobs: batch.parameters(job) # one that a notebook does not have is said before anything starts
     with artefacts.exclusive(batch.runs): pass # said here in one line; Snakemake holds it
-    started, expected, stale = time.time(), _expected(batch), batch.problems()
-    log, taken, process = [], [], _snakemake(batch, workers, profile, only)
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            log.append(line)
-            name, _, how = line.rstrip().partition(": ")
-            if name in stale and how.split()[0] in ("took", "unchanged", "failed"):
-                del stale[name]
-                if how.startswith("took"): taken.append(float(how.split()[1]))
-                say(f"[{len(batch.jobs) - len(stale)}/{len(batch.jobs)}] {name}: {how}, {remaining([expected[n] if expected[n] == expected[n] else sum(taken)/max(1, len(taken)) for n in stale], workers)}")
-            elif "made again" in line: say(line.rstrip())
-        process.wait()
-    except BaseException:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        raise
-    notes = {j.name: _note_of(batch, j.name) for j in batch.jobs}
-    failed = {name: n for name, n in notes.items() if n.get("state") == "failed" and n["ended"] >= started}
-    if failed: raise NotebookFailed(f"{len(failed)} of {len(batch.jobs)} jobs failed; the others are kept.\n" + "\n".join(f"{name}: {n['error']}\n    its output up to there: {batch.runs/f'failed-{name}.ipynb'}{_quoted(n['cell'])}" for name, n in failed.items()))
-    if process.returncode: raise NotebookFailed(f"Snakemake stopped with status {process.returncode}; what is finished is kept, and the same command goes on from there.\n" + "".join(log[-25:]))
+    started = time.time()
+    progress = _Progress(batch, workers, say)
+    process = _snakemake(batch, workers, profile, only)
+    _follow(process, progress.read)
+    notes = {job.name: _note_of(batch, job.name) for job in batch.jobs}
+    _raise_failed(batch, notes, started)
+    _raise_stopped(process.returncode, progress.log)
     batch.gallery()
-    return {name: bool(n.get("ran") and n["ended"] >= started) for name, n in notes.items()}
-
-
-def _snakemake(batch: Batch, workers: int, profile: str|None, only: str|None) -> subprocess.Popen:
-    "Snakemake in a process of its own, which ends when this one does."
-    home = batch.root if (batch.root/"workflow/Snakefile").is_file() else project_root(Path(artefacts.__file__).parent)
-    settings = dict(preset=batch.chosen.name, root=batch.root, figures=batch.figures.parent, table=batch.table, **({"only": only} if only else {}))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", home/"workflow/Snakefile", "--workflow-profile", home/"workflow/profiles"/(profile or "default"), *([] if profile else ["--cores", workers]), "--config", *(f"{k}={v}" for k, v in settings.items())]
-    return subprocess.Popen([str(c) for c in command], cwd=batch.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env={**os.environ, "MEDBRIDGE_WITH_PARENT": "1"})
+    return {name: bool(note.get("ran") and note["ended"] >= started) for name, note in notes.items()}

@@ -19,13 +19,13 @@ from . import presets
 class Experiment:
     "One notebook and how the batch runs it."
     notebook: str                                   # file below nbs/experiments, without its ending
-    over: tuple[str, ...] = ()                      # parameters it is spread over, names of AXES; the first varies slowest
+    over: tuple[str, ...] = ()                      # names of AXES that it is spread over; the first varies slowest
     reads: tuple[str, ...] = ()                     # experiments whose artefacts it reads
     parameters: dict[str, Any] = field(default_factory=dict) # further parameters, the same for all its jobs
-    data: Callable|None = None                      # preset -> data sets it may read (None: its site, or all of the preset's)
+    data: Callable|None = None                      # preset -> data sets it may read (None: its site, or all)
     computes: bool = True                           # does it need the GPU and the memory of a computing job?
 
-
+# %% ../../nbs/core/reproduction/jobs.ipynb #2212305d
 @dataclass(frozen=True)
 class Job:
     "One run of a notebook, and the artefacts it reads."
@@ -41,8 +41,11 @@ class Job:
 # %% ../../nbs/core/reproduction/jobs.ipynb #1c8593fe
 def job_name(notebook: str, parameters: dict[str, Any]) -> str:
     "Folder of a job's artefact: the notebook, then what sets this job apart."
-    own = {k: re.sub(r"[^A-Za-z0-9._+-]+", "-", str(v)) for k, v in parameters.items() if k != "preset"}
-    return "@".join([notebook, *(f"{k}={v}" for k, v in own.items())])
+    parts = [notebook]
+    for name, value in parameters.items():
+        said = re.sub(r"[^A-Za-z0-9._+-]+", "-", str(value))
+        if name != "preset": parts.append(f"{name}={said}")
+    return "@".join(parts)
 
 # %% ../../nbs/core/reproduction/jobs.ipynb #97ea2970
 AXES: dict[str, Callable] = dict(
@@ -89,48 +92,63 @@ def _own_parameters(experiment: Experiment, chosen: presets.Preset) -> list[dict
     for axis in experiment.over:
         if axis not in AXES: raise did_you_mean(axis, AXES, f"axis of '{experiment.notebook}'")
     names = [GIVEN_AS.get(axis, axis) for axis in experiment.over]
-    return [dict(zip(names, values)) for values in product(*(AXES[axis](chosen) for axis in experiment.over))]
+    values = [AXES[axis](chosen) for axis in experiment.over]
+    return [dict(zip(names, combination)) for combination in product(*values)]
+
+# %% ../../nbs/core/reproduction/jobs.ipynb #35d50bad
+def _agrees(job: Job, own: dict[str, Any]) -> bool:
+    "Whether a job has the same value of every parameter that both have."
+    shared = job.parameters.keys() & own.keys()
+    return all(job.parameters[name] == own[name] for name in shared)
 
 
 def _read_by(experiment: Experiment, own: dict[str, Any], made: list[Job]) -> tuple[str, ...]:
-    "Earlier jobs of the experiments it names that agree in every parameter both have, in the order in which they are named."
-    agree = [j for j in made if all(j.parameters[k] == v for k, v in own.items() if k in j.parameters)]
-    reads = tuple(j.name for name in experiment.reads for j in agree if j.notebook == name)
-    if experiment.reads and not reads:
-        raise InputError(f"Experiment '{experiment.notebook}' reads {', '.join(experiment.reads)}, and no earlier row gives that for {own}.",
-                         remedy="put its row after theirs.")
-    return reads
+    "Earlier jobs that an experiment reads, in the order in which it names their experiments."
+    agree = [job for job in made if _agrees(job, own)]
+    reads: list[str] = []
+    for name in experiment.reads: reads += [job.name for job in agree if job.notebook == name]
+    if reads or not experiment.reads: return tuple(reads)
+    named = ", ".join(experiment.reads)
+    problem = f"Experiment '{experiment.notebook}' reads {named}, and no earlier row gives that for {own}."
+    raise InputError(problem, remedy="put its row after theirs.")
 
-
+# %% ../../nbs/core/reproduction/jobs.ipynb #1fde7e71
 def _may_read(experiment: Experiment, own: dict[str, Any], chosen: presets.Preset) -> tuple[str, ...]:
     "Data sets a job may read."
     if experiment.data: return experiment.data(chosen)
     return (own["site"],) if "site" in own else chosen.datasets
 
 # %% ../../nbs/core/reproduction/jobs.ipynb #1d0f5ffb
+def _job(experiment: Experiment, own: dict[str, Any], chosen: presets.Preset, made: list[Job]) -> Job:
+    "One job of a row, where `made` came before it."
+    name = job_name(experiment.notebook, own | experiment.parameters)
+    if name in {job.name for job in made}:
+        raise InputError(f"Two jobs are called '{name}'.", remedy="tell the rows apart by a parameter.")
+    parameters = dict(preset=chosen.name, **experiment.parameters, **own)
+    reads = _read_by(experiment, own, made)
+    data = _may_read(experiment, own, chosen)
+    if not experiment.computes: return Job(experiment.notebook, name, parameters, reads, data)
+    needs = (chosen.threads, chosen.gpus, chosen.memory_mb)
+    return Job(experiment.notebook, name, parameters, reads, data, *needs)
+
+# %% ../../nbs/core/reproduction/jobs.ipynb #6d698507
 def jobs(chosen: presets.Preset,          # preset
          experiments=None,                # table of experiments (default: EXPERIMENTS)
-        ) -> list[Job]:
-    "The batch of a preset, in an order in which every job finds what it reads. `InputError` for a table that contradicts itself."
+        ) -> list[Job]:                   # in an order in which every job finds what it reads
+    "The batch of a preset. `InputError` for a table that contradicts itself."
     made: list[Job] = []
     for experiment in EXPERIMENTS if experiments is None else experiments:
-        for own in _own_parameters(experiment, chosen): made.append(_job(experiment, own, chosen, made))
+        for own in _own_parameters(experiment, chosen):
+            job = _job(experiment, own, chosen, made)
+            made.append(job)
     return made
-
-
-def _job(experiment: Experiment, own: dict[str, Any], chosen: presets.Preset, made: list[Job]) -> Job:
-    name = job_name(experiment.notebook, own | experiment.parameters)
-    if name in {j.name for j in made}: raise InputError(f"Two jobs are called '{name}'.", remedy="tell the rows apart by a parameter.")
-    parameters = dict(preset=chosen.name, **experiment.parameters, **own)
-    reads, data = _read_by(experiment, own, made), _may_read(experiment, own, chosen)
-    if not experiment.computes: return Job(experiment.notebook, name, parameters, reads, data)
-    return Job(experiment.notebook, name, parameters, reads, data, chosen.threads, chosen.gpus, chosen.memory_mb)
 
 # %% ../../nbs/core/reproduction/jobs.ipynb #a4d74ff2
 def needed(batch: list[Job], only: str) -> list[Job]:
     "Jobs whose name starts with `only`, and what they read."
-    wanted = {j.name for j in batch if j.name.startswith(only)}
-    if not wanted: raise InputError(f"No job's name starts with '{only}'.", remedy=f"jobs: {', '.join(j.name for j in batch)}.")
-    for job in reversed(batch):
-        if job.name in wanted: wanted |= set(job.reads)
-    return [j for j in batch if j.name in wanted]
+    names = [job.name for job in batch]
+    wanted = {name for name in names if name.startswith(only)}
+    if not wanted: raise InputError(f"No job's name starts with '{only}'.", remedy=f"jobs: {', '.join(names)}.")
+    for job in reversed(batch): # what is read comes before
+        if job.name in wanted: wanted.update(job.reads)
+    return [job for job in batch if job.name in wanted]

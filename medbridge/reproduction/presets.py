@@ -4,22 +4,54 @@
 
 # %% auto #0
 __all__ = ['EMBEDDED', 'PHANTOM', 'REAL', 'BOXED', 'FAMILIES', 'FROZEN', 'PROMPTED', 'TUNED', 'CONTROLS', 'GRID', 'SHORT', 'FEW',
-           'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'EXAMPLES', 'Preset', 'in_words', 'preset',
+           'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'EXAMPLES', 'in_words', 'Preset', 'preset',
            'load', 'load_fundus', 'require']
 
 # %% ../../nbs/core/reproduction/presets.ipynb #63ece8a8
 from dataclasses import dataclass, field, fields
-from html import escape
 from typing import Any
 
 from ..basics import InputError, did_you_mean
+from ..markup import html_facts
+
+# %% ../../nbs/core/reproduction/presets.ipynb #15a49f86
+def in_words(value) -> str:
+    "A field as a reader would write it."
+    if value is None: return "all"
+    if isinstance(value, tuple): return _with_commas(value)
+    if isinstance(value, dict):
+        return "; ".join(f"{k}: {_with_commas(v)}" for k, v in value.items())
+    return str(value)
+
+
+def _with_commas(values) -> str: return ", ".join(map(str, values))
+
+# %% ../../nbs/core/reproduction/presets.ipynb #6ce5f9aa
+def _html(p: Any) -> str: # a dataclass
+    "Its fields as a table."
+    return html_facts({f.name: in_words(getattr(p, f.name)) for f in fields(p)})
+
+# %% ../../nbs/core/reproduction/presets.ipynb #16e6dc95
+class _Shown:
+    "How a preset is shown."
+    def __repr__(self) -> str: return _named_sizes(self)
+
+    def _repr_html_(self) -> str: return _html(self)
+
+
+def _named_sizes(p: Any) -> str: # a Preset
+    images = "all" if p.n_images is None else f"{p.n_images:,}"
+    plural = "s" if len(p.seeds) > 1 else ""
+    data = f"{len(p.datasets)} data sets of {images} images"
+    models = f"{len(p.experts)} experts, {len(p.methods)} methods"
+    return f"Preset({p.name!r}: {data}, {models}, {len(p.seeds)} seed{plural})"
 
 # %% ../../nbs/core/reproduction/presets.ipynb #3de71835
 EMBEDDED = ("lite0-imagenet", "tinyclip-scenes", "tinysiglip-radio") # experts that the package brings
 
 
-@dataclass(frozen=True)
-class Preset:
+@dataclass(frozen=True, repr=False)
+class Preset(_Shown):
     "How much the experiments compute."
     name: str
     datasets: tuple[str, ...]  # data sets, each one a domain
@@ -48,51 +80,42 @@ class Preset:
     gpus: int = 0              # for each computing job, where a cluster asks
     memory_mb: int = 3000      # for each computing job
 
-    def __repr__(self) -> str: return f"Preset({self.name!r}: {_sizes(self)})"
-
-    def _repr_html_(self) -> str: return _html(self)
-
-
-def _sizes(p: Preset) -> str:
-    images = "all" if p.n_images is None else f"{p.n_images:,}"
-    seeds = f"{len(p.seeds)} seed" + "s"*(len(p.seeds) > 1)
-    return f"{len(p.datasets)} data sets of {images} images, {len(p.experts)} experts, {len(p.methods)} methods, {seeds}"
-
-
-def _html(p: Preset) -> str:
-    cell = "style='text-align:left'"
-    said = {f.name: escape(in_words(getattr(p, f.name))) for f in fields(p)}
-    rows = [f"<tr><th {cell}>{name}</th><td {cell}>{value}</td></tr>" for name, value in said.items()]
-    return f"<table>{''.join(rows)}</table>"
-
-
-def in_words(value) -> str:
-    "A field as a reader would write it."
-    if value is None: return "all"
-    if isinstance(value, tuple): return ", ".join(map(str, value))
-    if isinstance(value, dict): return "; ".join(f"{k}: {', '.join(map(str, v))}" for k, v in value.items())
-    return str(value)
-
 # %% ../../nbs/core/reproduction/presets.ipynb #3407b4db
 PHANTOM = ("phantom-mimic", "phantom-chexpert", "phantom-nih", "phantom-rsna", "phantom-covidx")
 REAL = ("mimic-cxr-jpg", "chexpert-plus", "nih", "rsna", "covidx")
 BOXED = (*PHANTOM, "nih") # data sets that say where findings are: masks of the phantom, boxes of ChestX-ray14
 FAMILIES = (
-    "openai/clip-vit-large-patch14", "google/siglip2-base-patch16-256", "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
-    "google/medsiglip-448", "hf-hub:laion/CLIP-ViT-B-16-laion2B-s34B-b88K", "flaviagiammarino/pubmed-clip-vit-base-patch32",
-    "Qwen/Qwen2.5-VL-3B-Instruct", "densenet121-res224-all",
+    "openai/clip-vit-large-patch14",
+    "google/siglip2-base-patch16-256",
+    "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
+    "google/medsiglip-448",
+    "hf-hub:laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
+    "flaviagiammarino/pubmed-clip-vit-base-patch32",
+    "Qwen/Qwen2.5-VL-3B-Instruct",
+    "densenet121-res224-all",
 )
-FROZEN = ("MedBridge", "zero-shot", "linear probe", "CLIP-Adapter", "Tip-Adapter-F", "uniform ensemble", "stacked probe")
+_QUICK = ("MedBridge", "zero-shot", "linear probe")
+FROZEN = (*_QUICK, "CLIP-Adapter", "Tip-Adapter-F", "uniform ensemble", "stacked probe")
 PROMPTED = ("CoOp", "CoCoOp", "KgCoOp", "MaPLe")
 TUNED = ("VPT-deep", "LoRA", "full fine-tuning", "supervised CNN")
 CONTROLS = ("control: view, age, sex", "control: shuffled labels")
 
 # %% ../../nbs/core/reproduction/presets.ipynb #9d051aa3
 GRID = dict(
-    n_views=(5, 1, 3, 9), sampler=("grid", "random", "saliency"), native=(True, False),
-    queries=("read", "blind"), n_queries=(4, 1, 2, 8), query_start=("labels", "random"), readout=("all", "mean"), blocks=(2, 1, 4),
-    attention=("one_way", "joint"), pool=("auto", "max", "mean", "attention", "global"),
-    routing=("label", "image", "uniform", "best"), top_k=(None, 1, 2), head=("both", "auto", "linear"), start=("ridge", "random"),
+    n_views=(5, 1, 3, 9),
+    sampler=("grid", "random", "saliency"),
+    native=(True, False),
+    queries=("read", "blind"),
+    n_queries=(4, 1, 2, 8),
+    query_start=("labels", "random"),
+    readout=("all", "mean"),
+    blocks=(2, 1, 4),
+    attention=("one_way", "joint"),
+    pool=("auto", "max", "mean", "attention", "global"),
+    routing=("label", "image", "uniform", "best"),
+    top_k=(None, 1, 2),
+    head=("both", "auto", "linear"),
+    start=("ridge", "random"),
     n_experts=(3, 2, 1),
 )
 SHORT = {name: values[:2] for name, values in GRID.items()}
@@ -100,38 +123,47 @@ FEW = dict(n_views=(3, 1), queries=("read", "blind"), routing=("label", "uniform
 
 # %% ../../nbs/core/reproduction/presets.ipynb #96fcd855
 CHECK = Preset(
-    "check", ("phantom-nih", "phantom-mimic"), EMBEDDED, n_images=80, size=256, seeds=(0,),
-    n_views=3, n_queries=2, epochs=2, resamples=100, trials=1, tuned_images=16, tuned_epochs=1,
-    methods=("MedBridge", "zero-shot", "linear probe", "CoOp", "LoRA", "uniform ensemble", *CONTROLS),
-    studied=("phantom-nih",), sources=("phantom-nih",), fractions=(0.5, 1.0), families=EMBEDDED[1:2], grid=FEW,
+    "check", ("phantom-nih", "phantom-mimic"), EMBEDDED,
+    n_images=80, size=256, seeds=(0,), resamples=100,
+    n_views=3, n_queries=2, epochs=2, trials=1, tuned_images=16, tuned_epochs=1,
+    methods=(*_QUICK, "CoOp", "LoRA", "uniform ensemble", *CONTROLS),
+    studied=("phantom-nih",), sources=("phantom-nih",),
+    fractions=(0.5, 1.0), families=EMBEDDED[1:2], grid=FEW,
 )
 SMOKE = Preset(
-    "smoke", PHANTOM, EMBEDDED, n_images=160, size=512, seeds=(0,),
-    n_views=5, n_queries=4, epochs=10, resamples=1000, trials=1, tuned_images=32, tuned_epochs=2,
-    methods=("MedBridge", "zero-shot", "linear probe", "CLIP-Adapter", "Tip-Adapter-F", "CoOp", "LoRA", "uniform ensemble", "stacked probe",
-             *CONTROLS),
-    studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"), fractions=(0.1, 1.0), grid=SHORT, study_epochs=5,
+    "smoke", PHANTOM, EMBEDDED,
+    n_images=160, size=512, seeds=(0,), resamples=1000,
+    n_views=5, n_queries=4, epochs=10, trials=1, tuned_images=32, tuned_epochs=2,
+    methods=(*_QUICK, "CLIP-Adapter", "Tip-Adapter-F", "CoOp", "LoRA", "uniform ensemble", "stacked probe", *CONTROLS),
+    studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"),
+    fractions=(0.1, 1.0), grid=SHORT, study_epochs=5,
 )
 EARNEST = Preset(
-    "embedded", PHANTOM, EMBEDDED, n_images=800, size=512, seeds=(0, 1, 2),
-    n_views=5, n_queries=4, epochs=10, resamples=2000, trials=2, tuned_images=48, tuned_epochs=2,
+    "embedded", PHANTOM, EMBEDDED,
+    n_images=800, size=512, seeds=(0, 1, 2), resamples=2000,
+    n_views=5, n_queries=4, epochs=10, trials=2, tuned_images=48, tuned_epochs=2,
     methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS),
-    studied=("phantom-nih",), sources=PHANTOM[:4], draws=3, grid=GRID, study_images=300, study_epochs=6, memory_mb=6000,
+    studied=("phantom-nih",), sources=PHANTOM[:4], draws=3, grid=GRID,
+    study_images=300, study_epochs=6, memory_mb=6000,
 )
 
 # %% ../../nbs/core/reproduction/presets.ipynb #5c9f8fb7
 EXAMPLE = Preset(
-    "example", REAL, EMBEDDED, n_images=None, size=128, seeds=(0,),
-    n_views=3, n_queries=2, epochs=3, resamples=200, trials=1, tuned_images=16, tuned_epochs=1,
-    methods=("MedBridge", "zero-shot", "linear probe", "Tip-Adapter-F", "uniform ensemble", "stacked probe", *CONTROLS),
-    studied=("nih",), sources=("nih", "chexpert-plus"), fractions=(0.5, 1.0), families=EMBEDDED[1:], grid=FEW, fundus="odir",
+    "example", REAL, EMBEDDED,
+    n_images=None, size=128, seeds=(0,), resamples=200,
+    n_views=3, n_queries=2, epochs=3, trials=1, tuned_images=16, tuned_epochs=1,
+    methods=(*_QUICK, "Tip-Adapter-F", "uniform ensemble", "stacked probe", *CONTROLS),
+    studied=("nih",), sources=("nih", "chexpert-plus"),
+    fractions=(0.5, 1.0), families=EMBEDDED[1:], grid=FEW, fundus="odir",
 )
 PAPER = Preset(
-    "paper", REAL, (FAMILIES[0], FAMILIES[2], FAMILIES[3]), n_images=None, size=512, seeds=(0, 1, 2),
-    n_views=5, n_queries=4, epochs=30, resamples=2000, trials=4, tuned_images=None, tuned_epochs=10,
+    "paper", REAL, (FAMILIES[0], FAMILIES[2], FAMILIES[3]),
+    n_images=None, size=512, seeds=(0, 1, 2), resamples=2000,
+    n_views=5, n_queries=4, epochs=30, trials=4, tuned_images=None, tuned_epochs=10,
     methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS),
-    studied=("nih", "mimic-cxr-jpg"), sources=REAL[:4], draws=3, families=FAMILIES, grid=GRID, threads=8, fundus="odir",
-    gpus=1, memory_mb=64000,
+    studied=("nih", "mimic-cxr-jpg"), sources=REAL[:4], draws=3,
+    families=FAMILIES, grid=GRID, fundus="odir",
+    threads=8, gpus=1, memory_mb=64000,
 )
 PRESETS = {p.name: p for p in (CHECK, SMOKE, EARNEST, EXAMPLE, PAPER)}
 
@@ -142,15 +174,17 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 # %% ../../nbs/core/reproduction/presets.ipynb #7280760f
-EXAMPLES = "write examples with `python -m medbridge datasets example all FOLDER` and set MEDBRIDGE_DATA to that folder."
+_COMMAND = "python -m medbridge datasets example all FOLDER"
+EXAMPLES = f"write examples with `{_COMMAND}` and set MEDBRIDGE_DATA to that folder."
 
 
 def load(chosen: Preset, site: str):
     "The manifest of one data set at a preset's size."
     from medbridge import datasets
-    if site not in chosen.datasets: raise did_you_mean(site, chosen.datasets, f"data set of preset '{chosen.name}'")
-    simulated = site.startswith("phantom-")
-    options: dict[str, Any] = dict(n=chosen.n_images, size=chosen.size) if simulated else {}
+    if site not in chosen.datasets:
+        raise did_you_mean(site, chosen.datasets, f"data set of preset '{chosen.name}'")
+    options: dict[str, Any] = {}
+    if site.startswith("phantom-"): options = dict(n=chosen.n_images, size=chosen.size)
     manifest = datasets.load(site, **options)
     if chosen.name != "example" or manifest.stand_in: return manifest
     folder = None if manifest.private else manifest.root
@@ -161,12 +195,13 @@ def load_fundus(chosen: Preset):
     "The manifest of a preset's fundus photographs, with the labels of the patient; the stand-in at the preset's size."
     from medbridge import datasets
     from medbridge.phantom import fundus
-    if chosen.fundus.startswith("phantom-"): return fundus.load(chosen.n_images, size=max(chosen.size//2, 128))
+    size = max(chosen.size//2, 128)
+    if chosen.fundus.startswith("phantom-"): return fundus.load(chosen.n_images, size=size)
     return datasets.load(chosen.fundus, labels_of="patient")
 
 # %% ../../nbs/core/reproduction/presets.ipynb #50648e3e
 def require(chosen: Preset) -> None:
-    "Check that every data set of a preset can be read; one `InputError` that names all that are missing, and what to do."
+    "Check that every data set of a preset can be read; one `InputError` names all that are missing, and what to do."
     from medbridge import datasets
     missing = []
     for name in (*chosen.datasets, chosen.fundus):

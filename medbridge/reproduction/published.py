@@ -17,7 +17,6 @@ from ..basics import InputError, fingerprint
 PRINT = "e0e5cbbb1fc0da52" # of the file that this version was checked against
 COLUMNS = ["task", "dataset", "split", "metric", "method", "value", "unit", "source"]
 
-
 def published(path: str|Path|None = None # default: the file shipped with the package
              ) -> pd.DataFrame:          # task, dataset, split, metric, method, value (percent), unit, source
     "Published figures. Raises `InputError` when the file is not the one that this version was checked against."
@@ -25,10 +24,10 @@ def published(path: str|Path|None = None # default: the file shipped with the pa
     if not path.is_file():
         raise InputError("The list of published figures is missing.", path, remedy="install the package again.")
     found = fingerprint(path)
-    if found != PRINT:
-        raise InputError(f"The list of published figures has changed: its fingerprint is {found} and {PRINT} was checked.", path,
-                         remedy="restore the file; or check the new figures against their sources and set PRINT in nbs/core/reproduction/published.ipynb.")
-    return pd.read_csv(path)
+    if found == PRINT: return pd.read_csv(path)
+    problem = f"The list of published figures has changed: its fingerprint is {found} and {PRINT} was checked."
+    checked = "check the new figures against their sources and set PRINT in nbs/core/reproduction/published.ipynb."
+    raise InputError(problem, path, remedy=f"restore the file; or {checked}")
 
 
 def _shipped() -> Path:
@@ -56,7 +55,8 @@ def percents(ours: pd.DataFrame # dataset, method, value, low, high of macro AUR
     for row, stand_in in zip(ours.itertuples(), simulated):
         example = stand_in and not row.dataset.startswith("phantom-")
         name = f"example of {row.dataset}" if example else row.dataset
-        known[name, row.method] = (100*row.value, 100*row.low, 100*row.high)
+        interval = (100*row.low, 100*row.high)
+        known[name, row.method] = (100*row.value, *interval)
     return known
 
 # %% ../../nbs/core/reproduction/published.ipynb #bb5dcd91
@@ -66,51 +66,70 @@ def verdict(figure: float,   # published, percent
             why="the data are absent", # why there is none
            ) -> str:
     "What our result says of a published figure."
-    if ours is None: return f"not run: {why}" if method in METHODS else "not run: the model's weights are absent"
+    if ours is None:
+        if method not in METHODS: why = "the model's weights are absent"
+        return f"not run: {why}"
     value, low, high = ours
     if low <= figure <= high: return "reproduced within its interval"
     return f"differs by {value - figure:+.1f} points"
 
+# %% ../../nbs/core/reproduction/published.ipynb #52249143
+def _stand_in(name: str, method: str, known: dict) -> str|None:
+    "The simulated data set that stands for a real one, if the method ran on it."
+    for simulated in (STAND_INS.get(name), f"example of {name}"):
+        if (simulated, method) in known: return simulated
+    return None
+
+
+def _values(prefix: str, names: tuple[str, ...], ours: tuple|None) -> dict[str, float]:
+    "Value and interval under their names, NaN for what was not run."
+    return {prefix + name: value for name, value in zip(names, ours or NOTHING)}
+
+# %% ../../nbs/core/reproduction/published.ipynb #d2a64bf4
+def _joined(figure, known: dict, absent: dict[str, str]) -> dict:
+    "A published figure, our result on the same data set, and that on its stand-in."
+    name, method = DATASETS.get(figure.dataset, figure.dataset), figure.method
+    stand_in = _stand_in(name, method, known)
+    real = known.get((name, method))
+    simulated = known.get((stand_in, method))
+    why_absent = absent.get(name, "the data are absent")
+    row = {k: getattr(figure, k) for k in ("task", "dataset", "split", "metric", "method")}
+    row["published"] = figure.value
+    row |= _values("", ("reproduced", "low", "high"), real)
+    row["result"] = verdict(figure.value, method, real, why_absent)
+    row["stand_in"] = stand_in
+    row |= _values("stand_in_", ("value", "low", "high"), simulated)
+    row["source"] = figure.source
+    return row
+
 # %% ../../nbs/core/reproduction/published.ipynb #b8a0adbd
-def beside(ours: pd.DataFrame,        # dataset, method, value, low, high of macro AUROC in [0, 1]; stand_in: is one of a real name of an example?
+def beside(ours: pd.DataFrame,        # dataset, method, value, low, high of macro AUROC in [0, 1]; stand_in, if there
            figures: pd.DataFrame|None = None, # of `published`
            absent: dict[str, str]|None = None, # data set -> why there is no result
-          ) -> pd.DataFrame:          # published, reproduced, low, high (percent), result, stand_in, stand_in_value, stand_in_low, stand_in_high
+          ) -> pd.DataFrame:  # published, reproduced, low, high (percent), result, stand_in, its value, low and high
     "Each published figure with our result on the same data set, and, apart from it, that on its stand-in."
     figures = published() if figures is None else figures
     known, absent = percents(ours), absent or {}
     return pd.DataFrame([_joined(figure, known, absent) for figure in figures.itertuples()])
 
-
-def _joined(figure, known: dict, absent: dict[str, str]) -> dict:
-    name = DATASETS.get(figure.dataset, figure.dataset)
-    stand_in = _stand_in(name, figure.method, known)
-    real, simulated = known.get((name, figure.method)), known.get((stand_in, figure.method))
-    row = {k: getattr(figure, k) for k in ("task", "dataset", "split", "metric", "method")} | dict(published=figure.value)
-    row |= dict(zip(("reproduced", "low", "high"), real or NOTHING))
-    why_absent = absent.get(name, "the data are absent")
-    row |= dict(result=verdict(figure.value, figure.method, real, why_absent), stand_in=stand_in)
-    row |= dict(zip(("stand_in_value", "stand_in_low", "stand_in_high"), simulated or NOTHING))
-    return row | dict(source=figure.source)
-
-
-def _stand_in(name: str, method: str, known: dict) -> str|None:
-    "The simulated data set that stands for a real one, if the method ran on it."
-    there = [s for s in (STAND_INS.get(name), f"example of {name}") if (s, method) in known]
-    return there[0] if there else None
-
 # %% ../../nbs/core/reproduction/published.ipynb #767a044d
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     "The joined table for reading: values with their intervals."
-    reproduced = [_cell(*v) for v in zip(table.reproduced, table.low, table.high)]
-    simulated = [_cell(*v) for v in zip(table.stand_in_value, table.stand_in_low, table.stand_in_high)]
+    real = zip(table.reproduced, table.low, table.high)
+    simulated = zip(table.stand_in_value, table.stand_in_low, table.stand_in_high)
     return pd.DataFrame({
-        "data set": table.dataset, "task": table.task, "method": table.method, "published": table.published.map("{:.1f}".format),
-        "reproduced [95 % CI]": reproduced, "result": table.result,
-        "stand-in data": table.stand_in.fillna("–"), "on the stand-in [95 % CI]": simulated,
+        "data set": table.dataset,
+        "task": table.task,
+        "method": table.method,
+        "published": table.published.map("{:.1f}".format),
+        "reproduced [95 % CI]": [_cell(*values) for values in real],
+        "result": table.result,
+        "stand-in data": table.stand_in.fillna("–"),
+        "on the stand-in [95 % CI]": [_cell(*values) for values in simulated],
     })
 
-
+# %% ../../nbs/core/reproduction/published.ipynb #37e645a6
 def _cell(value: float, low: float, high: float) -> str:
     "A value with its interval; a dash where there is none."
-    return "–" if pd.isna(value) else f"{value:.1f} [{low:.1f}, {high:.1f}]"
+    if pd.isna(value): return "–"
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"

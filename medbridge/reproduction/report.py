@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from ..basics import InputError, atomic_path, fingerprint, write_json
+from ..markup import html_table
 from .artefacts import Artefact, Run, find, git_commit, project_root
 
 # %% ../../nbs/core/reproduction/report.ipynb #6b3d0777
@@ -42,10 +43,9 @@ def method_colour(method: str # such as "LoRA: tinyclip-scenes"
 def style() -> None:
     "Set the house style: seaborn ticks, colour-blind palette, SVG without random ids or dates."
     import matplotlib as mpl, seaborn as sns
-    rc = {
-        "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "axes.titlesize": 10,
-        "savefig.bbox": "tight", "figure.dpi": 80, "savefig.dpi": 160, "svg.hashsalt": "medbridge", "svg.fonttype": "none",
-    }
+    rc = {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "axes.titlesize": 10,
+          "savefig.bbox": "tight", "figure.dpi": 80, "savefig.dpi": 160, "svg.hashsalt": "medbridge",
+          "svg.fonttype": "none",}
     sns.set_theme(context="paper", style="ticks", palette="colorblind", font_scale=1.0, rc=rc)
     mpl.rcParams["figure.constrained_layout.use"] = True
 
@@ -57,14 +57,14 @@ def figure_provenance(notebook: str,             # name of the notebook that dre
     "What a figure or table was made from; stand-in and credentialed data are carried over from its artefacts."
     sources = [a.provenance for a in artefacts]
     stand_in = any(s["stand_in"] for s in sources)
-    return dict(
-        notebook=notebook, caption=f"{caption} {STAND_IN}" if stand_in else caption, commit=git_commit(),
-        stand_in=stand_in, credentialed=any(s["credentialed"] for s in sources),
-        parameters=[s["parameters"] for s in sources], versions=sources[0]["versions"] if sources else {},
-        data=_merged(sources, "data"), experts=_merged(sources, "experts"),
-    )
+    return dict(notebook=notebook,
+                caption=f"{caption} {STAND_IN}" if stand_in else caption, commit=git_commit(),
+                stand_in=stand_in, credentialed=any(s["credentialed"] for s in sources),
+                parameters=[s["parameters"] for s in sources],
+                versions=sources[0]["versions"] if sources else {}, data=_merged(sources, "data"),
+                experts=_merged(sources, "experts"),)
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #3ca73965
 def _merged(sources: list[dict], key: str) -> dict:
     merged: dict = {}
     for s in sources: merged.update(s[key])
@@ -80,13 +80,14 @@ def in_cell(value, missing: str) -> str:
 def to_markdown(table: pd.DataFrame) -> str:
     "A table as Markdown, columns aligned, missing values as a dash."
     cells = [[str(c) for c in table.columns]]
-    cells += [[in_cell(v, "–") for v in row] for row in table.itertuples(index=False)]
+    cells += [[in_cell(v, "–") for v in row]
+              for row in table.itertuples(index=False)]
     widths = [max(map(len, column)) for column in zip(*cells)]
     head, *rows = [_aligned(row, widths) for row in cells]
     rule = "|".join("-"*(w + 2) for w in widths)
     return "\n".join([head, f"|{rule}|", *rows])
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #667f5f9e
 def _aligned(row: list[str], widths: list[int]) -> str:
     padded = [cell.ljust(width) for cell, width in zip(row, widths)]
     return f"| {' | '.join(padded)} |"
@@ -105,13 +106,13 @@ def to_latex(table: pd.DataFrame, caption: str) -> str:
     "A table as a LaTeX `table` with booktabs rules."
     head, *rows = [_latex_row(r) for r in [table.columns, *table.itertuples(index=False)]]
     columns = "l"*len(table.columns)
-    above = [r"\begin{table}", r"\centering", rf"\caption{{{_latex(caption)}}}", rf"\begin{{tabular}}{{{columns}}}"]
+    above = [r"\begin{table}", r"\centering", rf"\caption{{{_latex(caption)}}}",
+             rf"\begin{{tabular}}{{{columns}}}"]
     below = [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
     return "\n".join([*above, r"\toprule", head, r"\midrule", *rows, *below])
 
 # %% ../../nbs/core/reproduction/report.ipynb #43700e1f
 TABLE = ("csv", "md", "tex", "json") # endings of what `save_table` writes
-
 
 def save_table(table: pd.DataFrame,       # what to save
                path: str|Path,            # file name without ending
@@ -126,7 +127,7 @@ def save_table(table: pd.DataFrame,       # what to save
     _save_text(to_latex(shown, caption), path.with_suffix(".tex"))
     _save_provenance(path, provenance)
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #1675efc5
 def _save_text(text: str, path: Path) -> None:
     with atomic_path(path) as part: part.write_text(text, encoding="utf-8")
 
@@ -167,7 +168,6 @@ def fit_png(image: bytes,      # a PNG file
 # %% ../../nbs/core/reproduction/report.ipynb #b24b8e24
 FIGURE = ("svg", "png", "csv", "json") # endings of what `save_figure` writes; the SVG only where it is a drawing
 
-
 def save_figure(figure,                     # matplotlib figure
                 path: str|Path,             # file name without ending
                 data: pd.DataFrame,         # the table it was drawn from
@@ -185,7 +185,7 @@ def save_figure(figure,                     # matplotlib figure
     _save_csv(data, path)
     _save_provenance(path, provenance)
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #83939046
 def _drawn(figure, kind: str, metadata: dict) -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format=kind, metadata=metadata)
@@ -244,10 +244,11 @@ def entries(folder: str|Path # figures of one preset
            ) -> list[tuple[Path, dict]]:
     "Provenance files of a folder of figures, in order of their names, and what they say."
     files = sorted(Path(folder).glob("*.json"))
-    found = [(p, json.loads(p.read_text(encoding="utf-8"))) for p in files]
+    found = [(p, json.loads(p.read_text(encoding="utf-8")))
+             for p in files]
     return [(p, facts) for p, facts in found if "notebook" in facts]
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #2b4473e6
 def parameters_in_words(parameters: list[dict]) -> str:
     "Parameters of several runs: each name once, with its values."
     values: dict[str, dict] = {}             # name -> its values, each once, in order
@@ -257,11 +258,9 @@ def parameters_in_words(parameters: list[dict]) -> str:
             values.setdefault(name, {})[shown.strip('"')] = None
     told = {name: ", ".join(shown) for name, shown in values.items()}
     return "; ".join(f"{name} = {shown}" for name, shown in told.items() if shown)
-
-
 KINDS = {".csv": "data", ".svg": "SVG", ".md": "table", ".tex": "LaTeX", ".json": "provenance"}
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #9e5b10ef
 def _title(path: Path) -> str: return path.stem.replace("-", " ")
 
 
@@ -282,9 +281,11 @@ def page_of(folder: str|Path # figures of one preset
     for entry, facts in found: lines += _entry_lines(entry, facts)
     return "\n".join(lines)
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #e4e17e92
 def _entry_lines(entry: Path, facts: dict) -> list[str]:
-    notebook, caption, commit = facts["notebook"], facts["caption"], facts.get("commit")
+    notebook = facts["notebook"]
+    caption = facts["caption"]
+    commit = facts.get("commit")
     picture = f"![{caption}]({entry.stem}.png)"
     shown = [picture, ""] if entry.with_suffix(".png").exists() else []
     parameters = parameters_in_words(facts.get("parameters", []))
@@ -307,19 +308,19 @@ def verdicts(table: pd.DataFrame # with a column `verdict`; rows without one are
 
 # %% ../../nbs/core/reproduction/report.ipynb #cd8741c7
 COMMITTED = ("real", "embedded") # presets whose figures are in the repository
-MAIN = ("in-domain", "cross-domain-matrix", "data-fractions-curve", "ablations-forest", "routing") # five that tell the whole
-
+# five that tell the whole
+MAIN = ("in-domain", "cross-domain-matrix", "data-fractions-curve", "ablations-forest", "routing")
 # tables whose verdicts are counted
 COUNTED = {"gains": "At home and across domains, against the best single expert and the uniform ensemble"}
-
 
 def summary_of(folder: Path) -> list[str]:
     "What the tables of one preset say, counted from their CSV files: a list of sentences."
     found = {name: folder/f"{name}.csv" for name in COUNTED}
-    there = {name: pd.read_csv(path) for name, path in found.items() if path.exists()}
+    there = {name: pd.read_csv(path) for name, path in found.items()
+             if path.exists()}
     return [f"{COUNTED[name]}: {verdicts(table)} (after Holm)." for name, table in there.items()]
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #e37807af
 def gallery(figures: str|Path, # folder with a folder for each preset
            ) -> str:
     "Markdown page: of each committed preset (of all, where none is) a summary, five figures, and links."
@@ -332,7 +333,7 @@ def gallery(figures: str|Path, # folder with a folder for each preset
     for name in chosen: lines += _preset_lines(figures/name)
     return "\n".join(lines)
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #9be43fb3
 def _preset_lines(folder: Path) -> list[str]:
     found = dict(entries(folder))
     lines = [f"## Preset `{folder.name}`", ""]
@@ -372,20 +373,14 @@ Research software; not for clinical use.</p>
 """
 
 # %% ../../nbs/core/reproduction/report.ipynb #11693fc4
-def _row(cells: list[str], tag: str) -> str:
-    escaped = [html.escape(c) for c in cells]
-    return "<tr>" + "".join(f"<{tag}>{c}</{tag}>" for c in escaped) + "</tr>"
-
-
 def _html_table(markdown: str, most=40) -> str:
     "A Markdown table as HTML that scrolls; one of more than `most` rows folds."
     titles, _, *rows = [_cells(line) for line in markdown.splitlines()]
-    head, body = _row(titles, "th"), "".join(_row(row, "td") for row in rows)
-    table = f'<div class="scroll"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+    table = f'<div class="scroll">{html_table(titles, rows)}</div>'
     if len(rows) <= most: return table
     return f"<details><summary>{len(rows)} rows</summary>{table}</details>"
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #7cc16837
 def _cells(line: str) -> list[str]:
     "Cells of a line of a Markdown table; an escaped bar does not divide."
     inside = line.strip().strip("|")
@@ -401,7 +396,7 @@ def _picture(path: Path, alt: str) -> str:
         return f'<img alt="{alt}" src="data:image/{kind};base64,{data}">'
     return ""
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #5a643ed6
 def _made_from(facts: dict) -> str:
     "Provenance in words: notebook, commit, parameters, fingerprints of data and experts."
     parameters = parameters_in_words(facts.get("parameters", []))
@@ -411,7 +406,7 @@ def _made_from(facts: dict) -> str:
         told += [f"{what} {name}: {value}" for name, value in prints.items()]
     return "; ".join(t for t in told if t)
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #1f59fe53
 def _entry(path: Path, facts: dict) -> str:
     caption = html.escape(facts["caption"])
     shown = _picture(path, caption)
@@ -434,10 +429,12 @@ def paper(folder: str|Path # figures of one preset
     if not found: raise InputError("There are no figures yet.", folder, remedy=f"make reproduce PRESET={folder.name}")
     simulated = any(facts.get("stand_in") for _, facts in found)
     mark = f'<p class="mark">{STAND_IN}</p>' if simulated else ""
-    titles = {p.stem: html.escape(_title(p)) for p, _ in found}
+    titles = {p.stem: html.escape(_title(p))
+              for p, _ in found}
     contents = "".join(f'<li><a href="#{stem}">{title}</a></li>' for stem, title in titles.items())
     n_tables = sum(p.with_suffix(".md").exists() for p, _ in found)
     n_figures = sum(p.with_suffix(".png").exists() for p, _ in found)
     body = "\n".join(_entry(p, f) for p, f in found)
     title = f"MedBridge, reproduced: preset {html.escape(folder.name)}"
-    return PAGE.format(title=title, mark=mark, contents=contents, body=body, n_tables=n_tables, n_figures=n_figures)
+    return PAGE.format(
+        title=title, mark=mark, contents=contents, body=body, n_tables=n_tables, n_figures=n_figures)

@@ -17,34 +17,7 @@ from urllib.parse import unquote, urlsplit
 from ..basics import InputError
 from .report import entries
 
-# %% ../../nbs/core/reproduction/site.ipynb #323515d3
-def page_head(title: str, description: str) -> str: return f"---\ntitle: {title}\ndescription: {description}\n---\n"
-
-
-def results_page(root: Path # of the checkout
-                ) -> str:
-    "Markdown page of all committed figures and tables: pictures with captions, tables folded."
-    parts = [page_head("Results", "Every committed figure and table, with its data and where it came from."),
-             "Written by `make reproduce`, never by hand. A figure is drawn from the CSV beside it; the provenance names commit, data fingerprints, weights and versions.\n"]
-    for folder in sorted(p for p in (root/"figures").iterdir() if p.is_dir()):
-        found = entries(folder)
-        if found: parts.append(f"## Preset `{folder.name}`\n")
-        pictures_first = sorted(found, key=lambda entry: not entry[0].with_suffix(".png").exists())
-        for path, facts in pictures_first: parts += _result(root, path, facts)
-    return "\n".join(parts)
-
-
-def _result(root: Path, path: Path, facts: dict) -> list[str]:
-    at, title, caption = f"../figures/{path.parent.name}/{path.stem}", path.stem.replace("-", " "), facts.get("caption", "")
-    parts = [f"### {title.capitalize()}\n\n{caption}\n"]
-    if path.with_suffix(".png").exists(): parts.append(f"[![{title}]({at}.png)]({at}.png)\n")
-    elif path.with_suffix(".md").exists(): parts.append(_folded_table(path.with_suffix(".md"), caption))
-    there = [end for end in ("csv", "json", "svg", "tex") if path.with_suffix(f".{end}").exists()]
-    files = " · ".join(f"[{end}]({at}.{end})" for end in there)
-    made_by = _notebook_link(root, facts["notebook"])
-    return [*parts, f"Notebook {made_by}, commit `{facts.get('commit')}`: {files}\n"]
-
-
+# %% ../../nbs/core/reproduction/site.ipynb #a033d0b9
 def _folded_table(path: Path, caption: str) -> str:
     "The table of a Markdown file without its caption, folded under the number of its rows."
     text = path.read_text(encoding="utf-8")
@@ -52,115 +25,230 @@ def _folded_table(path: Path, caption: str) -> str:
     rows = table.count("\n") - 1
     return f"<details><summary>table, {rows} rows</summary>\n\n::: {{.wide}}\n\n{table}\n\n:::\n\n</details>\n"
 
-
+# %% ../../nbs/core/reproduction/site.ipynb #e80727bc
 def _notebook_link(root: Path, notebook: str) -> str:
+    "The notebook that made a figure, with a link where it is part of the site."
     if not (root/notebook).is_file(): return f"`{notebook}`"
-    return f"[{Path(notebook).stem}](../{Path(notebook).relative_to('nbs')})"
+    path = Path(notebook)
+    inside = path.relative_to("nbs")
+    return f"[{path.stem}](../{inside})"
+
+# %% ../../nbs/core/reproduction/site.ipynb #f45709f3
+def _result(root: Path, path: Path, facts: dict) -> list[str]:
+    "One figure or table: its heading and caption, what is seen, and links to its files."
+    at = f"../figures/{path.parent.name}/{path.stem}"
+    title = path.stem.replace("-", " ")
+    caption = facts.get("caption", "")
+    parts = [f"### {title.capitalize()}\n\n{caption}\n"]
+    table = path.with_suffix(".md")
+    if path.with_suffix(".png").exists(): parts.append(f"[![{title}]({at}.png)]({at}.png)\n")
+    elif table.exists(): parts.append(_folded_table(table, caption))
+    endings = [e for e in ("csv", "json", "svg", "tex") if path.with_suffix(f".{e}").exists()]
+    files = " · ".join(f"[{e}]({at}.{e})" for e in endings)
+    made_by = _notebook_link(root, facts["notebook"])
+    commit = facts.get("commit")
+    return [*parts, f"Notebook {made_by}, commit `{commit}`: {files}\n"]
+
+# %% ../../nbs/core/reproduction/site.ipynb #ccf30291
+def page_head(title: str, description: str) -> str:
+    "Front matter of a page."
+    return f"---\ntitle: {title}\ndescription: {description}\n---\n"
+
+# %% ../../nbs/core/reproduction/site.ipynb #6d42e0e4
+_RESULTS = """Written by `make reproduce`, never by hand. A figure is drawn from the CSV beside it; \
+the provenance names commit, data fingerprints, weights and versions.
+"""
+
+def results_page(root: Path # of the checkout
+                ) -> str:
+    "Markdown page of all committed figures and tables: pictures with captions, tables folded."
+    parts = [page_head("Results", "Every committed figure and table, with its data and where it came from."), _RESULTS]
+    for folder in filter(Path.is_dir, sorted((root/"figures").iterdir())):
+        found = entries(folder)
+        if found: parts.append(f"## Preset `{folder.name}`\n")
+        pictures_first = sorted(found, key=_has_no_picture)
+        for path, facts in pictures_first: parts += _result(root, path, facts)
+    return "\n".join(parts)
+
+# %% ../../nbs/core/reproduction/site.ipynb #e6965b6b
+def _has_no_picture(entry: tuple[Path, dict]) -> bool:
+    "Whether a figure of `entries` is a table only."
+    path, _ = entry
+    return not path.with_suffix(".png").exists()
 
 # %% ../../nbs/core/reproduction/site.ipynb #2328be3e
 def in_words(value) -> str:
     "A fact of a data set as a reader would write it."
-    if isinstance(value, dict): return ", ".join(f"{n:,} {name}" for name, n in value.items())
-    if isinstance(value, (list, tuple)): return ", ".join(f"`{x}`" for x in value)
     if value is True: return "yes"
     if isinstance(value, int): return f"{value:,}"
-    return f"<{value}>" if str(value).startswith("http") else str(value)
+    if isinstance(value, dict):
+        counts = [f"{n:,} {name}" for name, n in value.items()]
+        return ", ".join(counts)
+    if isinstance(value, (list, tuple)):
+        quoted = [f"`{x}`" for x in value]
+        return ", ".join(quoted)
+    text = str(value)
+    return f"<{text}>" if text.startswith("http") else text
+
+# %% ../../nbs/core/reproduction/site.ipynb #cbd801e7
+def _is_said(value) -> bool:
+    "Whether there is anything to say of a fact."
+    empty = value in (None, "", (), [], {}, False)
+    return not empty and not callable(value)
+
+# %% ../../nbs/core/reproduction/site.ipynb #ace96e44
+def _data_set(data_set) -> list[str]:
+    "The section of a data set of the registry: the first line of its reader, and its facts."
+    name = data_set.name
+    lines = [f"## {name} {{#{name}}}\n"]
+    reader = getattr(data_set.read, "__doc__", None) or ""
+    if reader.strip(): lines.append(reader.strip().splitlines()[0] + "\n")
+    for key, value in asdict(data_set).items():
+        if key in ("name", "read") or not _is_said(value): continue
+        fact = key.replace("_", " ")
+        lines.append(f"- {fact}: {in_words(value)}")
+    return [*lines, ""]
+
+# %% ../../nbs/core/reproduction/site.ipynb #ba6bf6e3
+_PHANTOM = """## {name} {{#{name}}}
+
+Simulated by [CXR-Phantom](../core/phantom/benchmark.ipynb) from one real CT (MIT licence); \
+any number of images, rendered on demand.
+
+- tube voltage: {site.kv} kV; scatter to primary: {site.scatter}; tone curve: {site.gamma}
+- files: `{site.ending}`, {site.bits} bits, {site.photometric}
+- uncertain labels: policy `{site.uncertain}`
+"""
 
 
-def _is_said(value) -> bool: return value not in (None, "", (), [], {}, False) and not callable(value)
+def _phantom(name: str, site) -> str:
+    "The section of a simulated data set."
+    return _PHANTOM.format(name=name, site=site)
 
-# %% ../../nbs/core/reproduction/site.ipynb #bd8b1d26
+# %% ../../nbs/core/reproduction/site.ipynb #87091f1e
+_DATA_SETS = """Made from the registry in [`medbridge.datasets`](../core/datasets/registry.ipynb). \
+Nothing is downloaded: you obtain a data set under its own terms, put it into the folder named here below \
+`$MEDBRIDGE_DATA`, and `python -m medbridge datasets check NAME` says what is missing.
+"""
+
+
 def data_sets_page() -> str:
     "One section for each data set of the registry."
     from medbridge import datasets
     from medbridge.phantom import SITES
-    table = datasets.available()
-    rows = [f"| [{r.name}](#{r.name}) | {r.images} | {r.licence} |" for r in table.itertuples(index=False)]
-    parts = [page_head("Data sets", "What can be read, under which licence, where to ask for it, and where it must lie."),
-             "Made from the registry in [`medbridge.datasets`](../core/datasets/registry.ipynb). Nothing is downloaded: you obtain a data set under its own terms, put it into the folder "
-             "named here below `$MEDBRIDGE_DATA`, and `python -m medbridge datasets check NAME` says what is missing.\n",
-             "\n".join(["| data set | images | licence |", "|---|---|---|", *rows, ""])]
+    head = page_head("Data sets", "What can be read, under which licence, where to ask for it, and where it must lie.")
+    table = ["| data set | images | licence |", "|---|---|---|"]
+    for row in datasets.available().itertuples(index=False):
+        link = f"[{row.name}](#{row.name})"
+        table.append(f"| {link} | {row.images} | {row.licence} |")
+    parts = [head, _DATA_SETS, "\n".join([*table, ""])]
     for data_set in datasets.SETS.values(): parts += _data_set(data_set)
     parts += [_phantom(name, SITES[name]) for name in datasets.PHANTOMS]
     return "\n".join(parts)
 
-
-def _data_set(data_set) -> list[str]:
-    name, reader = data_set.name, (getattr(data_set.read, "__doc__", None) or "").strip()
-    lines = [f"## {name} {{#{name}}}\n"]
-    if reader: lines.append(reader.splitlines()[0] + "\n")
-    facts = {k: v for k, v in asdict(data_set).items() if k not in ("name", "read")}
-    return [*lines, *(f"- {k.replace('_', ' ')}: {in_words(v)}" for k, v in facts.items() if _is_said(v)), ""]
-
-
-def _phantom(name: str, site) -> str:
-    return (f"## {name} {{#{name}}}\n\nSimulated by [CXR-Phantom](../core/phantom/benchmark.ipynb) from one real CT (MIT licence); any number of images, rendered on demand.\n\n"
-            f"- tube voltage: {site.kv} kV; scatter to primary: {site.scatter}; tone curve: {site.gamma}\n"
-            f"- files: `{site.ending}`, {site.bits} bits, {site.photometric}\n- uncertain labels: policy `{site.uncertain}`\n")
-
-# %% ../../nbs/core/reproduction/site.ipynb #b29aa74a
-def names_page() -> str:
-    "Every public name, alphabetically."
-    rows = []
-    for module, symbols in _symbols().items():
-        loaded = import_module(module.removesuffix(".__init__"))
-        public = [full for full in symbols if full.removeprefix(module + ".") in getattr(loaded, "__all__", ())]
-        rows += [_name_row(loaded, module, full, symbols[full][0]) for full in public]
-    if len(rows) <= 50: raise InputError("The index of names is nearly empty.", remedy="run nbdev_export.")
-    table = "\n".join(row for _, row in sorted(rows))
-    return page_head("Index of names", "Every public function and class.") + f"\n| name | module | what it does |\n|---|---|---|\n{table}\n"
-
-
+# %% ../../nbs/core/reproduction/site.ipynb #f236ed4e
 def _symbols() -> dict[str, dict]:
     "Module -> full name -> page and file, as nbdev wrote it down."
     from medbridge import _modidx
     return vars(_modidx)["d"]["syms"]
 
-
+# %% ../../nbs/core/reproduction/site.ipynb #b29aa74a
 def _name_row(loaded, module: str, full: str, page: str) -> tuple[str, str]:
     "The name in small letters, to sort by, and its row of the table."
     name = full.removeprefix(module + ".")
     words = " ".join((getattr(loaded, name).__doc__ or "").split())
     said = words.replace("|", "\\|")[:160]
     path, anchor = page.split("#")
-    return name.lower(), f"| [`{name}`](../{path.removesuffix('.html')}.ipynb#{anchor}) | `{module}` | {said} |"
+    notebook = path.removesuffix(".html") + ".ipynb"
+    return name.lower(), f"| [`{name}`](../{notebook}#{anchor}) | `{module}` | {said} |"
 
-# %% ../../nbs/core/reproduction/site.ipynb #1d820550
-def menu(sections: list, # of sidebar.yml: pages, and dicts with `section` and `folder` or `contents`
-         pages: dict[str, int|None], # path below nbs -> `order` in its front matter
-        ) -> list:       # the same with `contents` in full, as Quarto reads it
-    "The reading order in full. Raises `InputError` for a page that is not there, and for pages that no section holds."
-    full = [s if isinstance(s, str) else dict(section=s["section"], contents=_contents(s, pages)) for s in sections]
-    listed = [p for s in full for p in ([s] if isinstance(s, str) else s["contents"])]
-    missing, left = sorted(set(listed) - pages.keys()), sorted(pages.keys() - set(listed))
-    if missing: raise InputError(f"The menu names pages that are not there: {', '.join(missing)}.", "nbs/sidebar.yml", remedy="mend the name, or remove it.")
-    if left: raise InputError(f"No section of the menu holds: {', '.join(left)}.", "nbs/sidebar.yml", remedy="add the page, or its folder.")
-    return full
+# %% ../../nbs/core/reproduction/site.ipynb #3f4d6b15
+def _module_rows(module: str, symbols: dict) -> list[tuple[str, str]]:
+    "Rows of the public names of a module."
+    loaded = import_module(module.removesuffix(".__init__"))
+    names = {module + "." + name for name in getattr(loaded, "__all__", ())}
+    return [_name_row(loaded, module, full, symbols[full][0]) for full in symbols if full in names]
 
+# %% ../../nbs/core/reproduction/site.ipynb #b501cd02
+def names_page() -> str:
+    "Every public name, alphabetically."
+    rows: list[tuple[str, str]] = []
+    for module, symbols in _symbols().items(): rows += _module_rows(module, symbols)
+    if len(rows) <= 50: raise InputError("The index of names is nearly empty.", remedy="run nbdev_export.")
+    table = "\n".join(row for _, row in sorted(rows))
+    head = page_head("Index of names", "Every public function and class.")
+    return head + f"\n| name | module | what it does |\n|---|---|---|\n{table}\n"
 
+# %% ../../nbs/core/reproduction/site.ipynb #2a7059d8
 def _contents(section: dict, pages: dict[str, int|None]) -> list[str]:
     "Pages of a section: those it names, then those of its folder in their order."
     named = list(section.get("contents", []))
     folder = section.get("folder")
-    below = [p for p in pages if str(Path(p).parent) == folder and p not in named]
-    return named + sorted(below, key=lambda p: (pages[p] is None, pages[p] or 0, p))
+    below = [p for p in pages if str(Path(p).parent) == folder]
+    unnamed = [p for p in below if p not in named]
+    def place(page): # one without an order comes last
+        order = pages[page]
+        return order is None, order or 0, page
+    return named + sorted(unnamed, key=place)
+
+# %% ../../nbs/core/reproduction/site.ipynb #1d820550
+def _same_pages(listed: set[str], pages: dict[str, int|None]) -> None:
+    "`InputError` unless the menu holds every page, and nothing else."
+    missing = ", ".join(sorted(listed - pages.keys()))
+    left = ", ".join(sorted(pages.keys() - listed))
+    file = "nbs/sidebar.yml"
+    mend = "mend the name, or remove it."
+    if missing: raise InputError(f"The menu names pages that are not there: {missing}.", file, remedy=mend)
+    if left: raise InputError(f"No section of the menu holds: {left}.", file, remedy="add the page, or its folder.")
+
+# %% ../../nbs/core/reproduction/site.ipynb #eceb01a0
+def menu(sections: list, # of sidebar.yml: pages, and dicts with `section` and `folder` or `contents`
+         pages: dict[str, int|None], # path below nbs -> `order` in its front matter
+        ) -> list:       # the same with `contents` in full, as Quarto reads it
+    "The reading order in full. Raises `InputError` for a page that is not there, and for pages that no section holds."
+    full = []
+    listed: set[str] = set()
+    for section in sections:
+        alone = isinstance(section, str)
+        held = [section] if alone else _contents(section, pages)
+        listed.update(held)
+        full.append(section if alone else dict(section=section["section"], contents=held))
+    _same_pages(listed, pages)
+    return full
 
 # %% ../../nbs/core/reproduction/site.ipynb #77eeeae3
-def orders(nbs: Path) -> dict[str, int|None]:
-    "Pages below a folder and the number `order` in their front matter."
-    found: dict[str, int|None] = {}
-    for path in sorted(nbs.rglob("*")):
-        if path.suffix not in (".ipynb", ".qmd", ".md") or ".ipynb_checkpoints" in path.parts or "figures" in path.parts: continue
-        number = re.search(r"^(?:- )?order: *(\d+)\s*$", _first_text(path), re.M)
-        found[str(path.relative_to(nbs))] = int(number[1]) if number else None
-    return found
+def _is_page(path: Path) -> bool:
+    "Whether a file is a page that is written, not a copy or one that is made from figures."
+    made = {".ipynb_checkpoints", "figures"} & set(path.parts)
+    return path.suffix in (".ipynb", ".qmd", ".md") and not made
 
 
 def _first_text(path: Path) -> str:
+    "Where a page's front matter stands: the first cell of a notebook, the whole text of another file."
     text = path.read_text(encoding="utf-8")
-    return "".join(json.loads(text)["cells"][0]["source"]) if path.suffix == ".ipynb" else text
+    if path.suffix != ".ipynb": return text
+    first = json.loads(text)["cells"][0]
+    return "".join(first["source"])
+
+# %% ../../nbs/core/reproduction/site.ipynb #31fe0229
+def orders(nbs: Path) -> dict[str, int|None]:
+    "Pages below a folder and the number `order` in their front matter."
+    found: dict[str, int|None] = {}
+    for path in filter(_is_page, sorted(nbs.rglob("*"))):
+        number = re.search(r"^(?:- )?order: *(\d+)\s*$", _first_text(path), re.M)
+        page = str(path.relative_to(nbs))
+        found[page] = int(number[1]) if number else None
+    return found
 
 # %% ../../nbs/core/reproduction/site.ipynb #5877cb13
+def _equation(found: re.Match) -> str:
+    "MathML of an equation as KaTeX finds it."
+    from latex2mathml.converter import convert
+    marked = html.unescape(found[2]).strip()
+    tex = marked[2:-2].strip()                   # without \( \) or \[ \]
+    return convert(tex, display="block" if found[1] == "display" else "inline")
+
+# %% ../../nbs/core/reproduction/site.ipynb #f57f8e6c
 def mathml(page: str             # HTML
           ) -> tuple[str, int]:  # the page, and how many equations it has
     "Equations as MathML, and no link to KaTeX. Pictures of notebooks get a few words in place of none."
@@ -168,13 +256,7 @@ def mathml(page: str             # HTML
     page = re.sub(r'\s*<(?:link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(?:</script>)?', "", page)
     return page.replace('<img src="data:', '<img alt="output of the cell above" loading="lazy" src="data:'), n
 
-
-def _equation(found: re.Match) -> str:
-    from latex2mathml.converter import convert
-    tex = html.unescape(found[2]).strip()[2:-2].strip()                   # without \( \) or \[ \]
-    return convert(tex, display="block" if found[1] == "display" else "inline")
-
-
+# %% ../../nbs/core/reproduction/site.ipynb #42218dff
 def own_fonts(css: str) -> str:
     "A style sheet without fonts from elsewhere."
     return re.sub(r"@import\s*(?:url\()?\s*[\"']?https?://[^\"')]+[\"']?\)?[^;]*;", "", css)
@@ -191,37 +273,61 @@ class PageLinks(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
-        self.ids |= {given[k] for k in ("id", "name") if given.get(k)}
+        anchors = {given.get("id"), given.get("name")}
+        self.ids |= {name for name in anchors if name}
         link = given.get("href") or given.get("src")
         if not link or link.startswith(("data:", "mailto:", "javascript:")): return
         self.links.append(link)
-        loaded = tag in ("script", "img", "iframe") or given.get("rel") == "stylesheet"
-        if loaded and link.startswith(("http:", "https:", "//")): self.fetched.append(link)
+        loaded = tag in ("script", "img", "iframe")
+        if given.get("rel") == "stylesheet": loaded = True
+        outside = link.startswith(("http:", "https:", "//"))
+        if loaded and outside: self.fetched.append(link)
 
-# %% ../../nbs/core/reproduction/site.ipynb #a93b69e3
-def broken_links(site: Path # folder of HTML pages
-                ) -> tuple[list[str], int]: # faults, internal links checked
-    "Links and anchors that lead nowhere, and pages that need the network."
-    pages = {p.resolve(): PageLinks(p.read_text(encoding="utf-8")) for p in sorted(site.rglob("*.html"))}
-    faults, checked = [], 0
-    for path, page in pages.items():
-        here = path.relative_to(site.resolve())
-        faults += [f"{here}: needs the network: {url}" for url in page.fetched]
-        inside = [link for link in page.links if not urlsplit(link).scheme and not urlsplit(link).netloc]
-        checked += len(inside)
-        faults += [f"{here}: {why}: {link}" for link in inside for why in _fault(site, path, link, pages)]
-    for path in sorted(site.rglob("*.css")):
-        if re.search(r"(@import|url\()\s*(url\()?[\"']?https?:", path.read_text(encoding="utf-8")): faults.append(f"{path.relative_to(site)}: needs the network")
-    return faults, checked
+# %% ../../nbs/core/reproduction/site.ipynb #e95bc66b
+def _target(site: Path, path: Path, link: str) -> Path:
+    "The file or folder that a link of page `path` leads to."
+    if not link: return path
+    if link.startswith("/"): return (site/link.lstrip("/")).resolve()
+    return (path.parent/unquote(link)).resolve()
 
-
+# %% ../../nbs/core/reproduction/site.ipynb #7efdd61f
 def _fault(site: Path, path: Path, link: str, pages: dict) -> list[str]:
     "Why a link leads nowhere: nothing, or one reason."
     parts = urlsplit(link)
-    target = path
-    if parts.path.startswith("/"): target = (site/parts.path.lstrip("/")).resolve()
-    elif parts.path: target = (path.parent/unquote(parts.path)).resolve()
+    target = _target(site, path, parts.path)
     if target.is_dir(): target = target/"index.html"
     if not target.is_file(): return ["no such file"]
-    anchored = parts.fragment and target in pages
-    return ["no such anchor"] if anchored and unquote(parts.fragment) not in pages[target].ids else []
+    anchor = unquote(parts.fragment)
+    if not anchor or target not in pages: return []
+    return [] if anchor in pages[target].ids else ["no such anchor"]
+
+# %% ../../nbs/core/reproduction/site.ipynb #a93b69e3
+def _is_inside(link: str) -> bool:
+    "Whether a link leads to a page of the same site."
+    parts = urlsplit(link)
+    return not parts.scheme and not parts.netloc
+
+
+def _fetches(style: Path) -> bool:
+    "Whether a style sheet takes anything from elsewhere."
+    text = style.read_text(encoding="utf-8")
+    return bool(re.search(r"(@import|url\()\s*(url\()?[\"']?https?:", text))
+
+# %% ../../nbs/core/reproduction/site.ipynb #fc5e904b
+def broken_links(site: Path # folder of HTML pages
+                ) -> tuple[list[str], int]: # faults, internal links checked
+    "Links and anchors that lead nowhere, and pages that need the network."
+    files = [path.resolve() for path in sorted(site.rglob("*.html"))]
+    pages = {path: PageLinks(path.read_text(encoding="utf-8")) for path in files}
+    faults: list[str] = []
+    checked = 0
+    for path, page in pages.items():
+        here = path.relative_to(site.resolve())
+        faults += [f"{here}: needs the network: {url}" for url in page.fetched]
+        inside = [link for link in page.links if _is_inside(link)]
+        checked += len(inside)
+        for link in inside:
+            faults += [f"{here}: {why}: {link}" for why in _fault(site, path, link, pages)]
+    styles = [path for path in sorted(site.rglob("*.css")) if _fetches(path)]
+    faults += [f"{path.relative_to(site)}: needs the network" for path in styles]
+    return faults, checked

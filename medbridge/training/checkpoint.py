@@ -22,11 +22,14 @@ def save_checkpoint(path: Path,
                    ) -> None:
     "Write all of a run's state, atomically."
     from safetensors.torch import save_file
-    tensors = {f"model/{k}": v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    tensors = {f"model/{k}": v.detach().cpu().contiguous()
+               for k, v in model.state_dict().items()}
     tensors |= {f"best/{k}": v.contiguous() for k, v in best.items()}
     for i, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser/{i}/{k}": torch.as_tensor(v).detach().cpu().contiguous() for k, v in state.items()}
-    with atomic_path(path) as part: save_file(tensors, part, metadata={"facts": json.dumps(facts)})
+        tensors |= {f"optimiser/{i}/{k}": torch.as_tensor(v).detach().cpu().contiguous()
+                    for k, v in state.items()}
+    with atomic_path(path) as part:
+        save_file(tensors, part, metadata={"facts": json.dumps(facts)})
 
 # %% ../../nbs/core/training/checkpoint.ipynb #8a214e39
 def _read(path: Path) -> tuple[dict, dict]:
@@ -43,7 +46,8 @@ def _read(path: Path) -> tuple[dict, dict]:
 
 def _below(tensors: dict, prefix: str) -> dict:
     "The tensors whose names begin so, without that beginning."
-    return {k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}
+    return {k[len(prefix):]: v
+            for k, v in tensors.items() if k.startswith(prefix)}
 
 # %% ../../nbs/core/training/checkpoint.ipynb #42dab1c2
 def load_checkpoint(path: Path, model, optimiser) -> tuple[dict, dict]: # restored in place; best weights, facts

@@ -16,14 +16,19 @@ from ..mixture.routing import GrownRouter
 def _take_gates(grown: Mixture, old, expert: Expert) -> None: # old: the router of the mixture without the expert
     "The old experts' share of the gates as it was, in place."
     router = grown.bridge.router
-    if old.routing in ("label", "image"): grown.bridge.router = GrownRouter(old, expert.width).to(next(old.parameters()).device)
+    if old.routing in ("label", "image"):
+        grown.bridge.router = GrownRouter(old,
+                                          expert.width).to(next(old.parameters()).device)
     elif old.routing == "best": router.best.copy_(old.best)
 
 # %% ../../nbs/core/training/grow.ipynb #3c87b75b
 def add_expert(model: Mixture, # trained
                expert,         # a name, or an Expert
               ) -> Mixture:    # with one more expert, the old parts copied and frozen
-    "A model that answers as before, and whose training leaves old parts alone. Raises `InputError` for an expert that it has."
+    """A model that answers as before, and whose training leaves old parts alone.
+
+    Raises `InputError` for an expert that it has.
+    """
     expert = expert if isinstance(expert, Expert) else experts_module.load(expert)
     for e in model.experts:
         if e.name == expert.name or e.fingerprint == expert.fingerprint:
@@ -31,7 +36,8 @@ def add_expert(model: Mixture, # trained
     fold(model)
     device = next(model.bridge.parameters()).device
     place = None if device.type == "cpu" else device
-    grown = type(model)(model.labels, [*model.experts, expert], model.views, place, **model.config.__dict__)
+    grown = type(model)(model.labels, [*model.experts, expert],
+                        model.views, place, **model.config.__dict__)
     for new, old in zip(grown.bridge.scorers, model.bridge.scorers):
         new.load_state_dict(old.state_dict())
         new.requires_grad_(False)

@@ -20,7 +20,8 @@ def write_task(folder: Path, model, train: Manifest, val: Manifest|None, options
     model.save_pretrained(folder/"model")
     train.save(folder/"train.parquet")
     if val is not None: val.save(folder/"val.parquet")
-    plain = {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
+    plain = {k: str(v) if isinstance(v, Path) else v
+             for k, v in options.items()}
     write_json(folder/"options.json", plain)
 
 # %% ../../nbs/core/training/launch.ipynb #5731a395
@@ -32,11 +33,13 @@ def command(folder: Path, processes: int) -> list[str]:
     several = ["--multi_gpu", "--main_process_port", str(port)] if processes > 1 else []
     machine = ["--num_processes", str(processes), "--num_machines", "1"]
     plain = ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    return [sys.executable, "-m", "accelerate.commands.launch", *machine, *plain, *several, "-m", "medbridge", "train", str(folder)]
+    return [sys.executable, "-m", "accelerate.commands.launch", *machine, *plain, *several, "-m", "medbridge",
+            "train", str(folder)]
 
 # %% ../../nbs/core/training/launch.ipynb #bc639225
 def run_task(folder: str|Path) -> None:
-    "Train a written task in this process, one of those that Accelerate started; the first writes `trained` and `history.parquet`."
+    """Train a written task in this process, one of those that Accelerate started; the first writes `trained`
+    and `history.parquet`."""
     import torch
     from accelerate import PartialState
     from medbridge.mixture.core import Mixture
@@ -66,7 +69,8 @@ def _last(text: str, lines=15) -> str:
 def _known_options(options: dict) -> None:
     "Raise `InputError` for what `fit` does not take."
     from medbridge.training.train import fit
-    known = [p for p in inspect.signature(fit).parameters if p not in ("model", "train", "val", "stores")]
+    known = [p for p in inspect.signature(fit).parameters
+             if p not in ("model", "train", "val", "stores")]
     for name in options:
         if name not in known: raise did_you_mean(name, known, "option of fit")
 
@@ -79,14 +83,19 @@ def launch(model,                      # a Mixture: receives the trained weights
            timeout: float|None = None, # seconds
            **options,                  # of `medbridge.training.train.fit`; numbers and words only
           ) -> pd.DataFrame:           # the history, as `fit` gives it
-    "Train a model by `accelerate launch` in a subprocess. Raises `InputError` with the end of its output when it fails."
+    """Train a model by `accelerate launch` in a subprocess.
+
+    Raises `InputError` with the end of its output when it fails.
+    """
     import torch
     _known_options(options)
     processes = processes or torch.cuda.device_count()
     if processes < 1:
-        raise InputError("There is no GPU to launch on.", remedy="give processes=2 to train on the CPU, or call `model.fit`.")
+        raise InputError("There is no GPU to launch on.",
+                         remedy="give processes=2 to train on the CPU, or call `model.fit`.")
     outer = ("RANK", "WORLD_SIZE", "LOCAL_RANK") # of a launcher that this kernel may run under
-    environment = {k: v for k, v in os.environ.items() if k not in outer}
+    environment = {k: v for k, v in os.environ.items()
+                   if k not in outer}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(folder or scratch)
         write_task(folder, model, train, val, options)
@@ -94,7 +103,8 @@ def launch(model,                      # a Mixture: receives the trained weights
         done = subprocess.run(asked, capture_output=True, text=True, timeout=timeout, env=environment)
         if done.returncode or not (folder/"trained/config.json").is_file():
             remedy = "mend the cause; the task lies in the folder when one is given."
-            raise InputError(f"Training in {processes} processes failed:\n{_last(done.stderr)}", folder, remedy=remedy)
+            raise InputError(f"Training in {processes} processes failed:\n{_last(done.stderr)}", folder,
+                             remedy=remedy)
         trained = type(model).from_pretrained(folder/"trained", experts=model.experts)
         model.bridge.load_state_dict(trained.bridge.state_dict())
         model.facts = trained.facts

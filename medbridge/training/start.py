@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STRENGTHS', 'MOST', 'SEEN', 'observed_rate', 'bounded', 'patients_alike', 'Ridge', 'own_part', 'out_of_fold',
            'label_strengths', 'best_slope', 'zero_shot_prior', 'ridge_start', 'stacked_gates', 'label_gates',
-           'to_device', 'begin_queries', 'best_experts', 'warm_start']
+           'begin_queries', 'best_experts', 'warm_start']
 
 # %% ../../nbs/core/training/start.ipynb #4e6d65db
 import math
@@ -34,7 +34,8 @@ def bounded(rate: np.ndarray) -> np.ndarray: # (Y,)
 def _start_biases(model: Mixture, targets: np.ndarray) -> None:
     "Each label's bias starts at its log odds in the training data; an old expert of a grown mixture keeps its own."
     rate = bounded(observed_rate(targets))
-    bias = torch.from_numpy(np.log(rate/(1 - rate)).astype(np.float32))
+    bias = torch.from_numpy(
+        np.log(rate/(1 - rate)).astype(np.float32))
     with torch.no_grad():
         for s in model.bridge.scorers:
             if s.bias.requires_grad: s.bias.copy_(bias)
@@ -44,17 +45,20 @@ def patients_alike(groups) -> list[np.ndarray]: # (n,) -> one (P, m) for each nu
     "Positions of each patient's images, patients with as many images in one array; nothing for a single patient."
     ids = pd.factorize(np.asarray(groups))[0]
     order = np.argsort(ids, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
+    members = np.split(order,
+                       np.flatnonzero(np.diff(ids[order])) + 1)
     if len(members) < 2: return []
     sizes = sorted({len(m) for m in members})
-    return [np.stack([m for m in members if len(m) == size]) for size in sizes]
+    return [np.stack([m for m in members if len(m) == size])
+            for size in sizes]
 
 # %% ../../nbs/core/training/start.ipynb #3406766d
 class Ridge:
     "Features taken apart once, for ridge regressions of any strength."
     def __init__(self, x: np.ndarray, groups): # (n, F), (n,) patients
         self.centre = x.mean(0)
-        self.u, self.s, self.vt = np.linalg.svd(x - self.centre, full_matrices=False)
+        self.u, self.s, self.vt = np.linalg.svd(
+            x - self.centre, full_matrices=False)
         self.alike = patients_alike(groups)
 
     def shrink(self, strength: np.ndarray) -> np.ndarray: # (Y,) -> (min(n, F), Y)
@@ -73,10 +77,11 @@ def own_part(ridge: Ridge, shrink: np.ndarray, g: np.ndarray) -> np.ndarray: # (
     # 1/n: the intercept too is fitted without them. Without it the other images give each one away, since the centred
     # features of all sum to zero
     rest = np.eye(g.shape[1]) - 1/n
-    each = [rest - (u*h) @ u.transpose(0, 2, 1) for h in shrink.T]
+    each = [rest - (u*h) @ u.transpose(0, 2, 1)
+            for h in shrink.T]
     return np.stack(each, 1)
 
-
+# %% ../../nbs/core/training/start.ipynb #86b842eb
 def out_of_fold(ridge: Ridge,
                 target: np.ndarray,     # (n, Y) centred
                 shrink: np.ndarray,     # of `Ridge.shrink`
@@ -104,7 +109,8 @@ def best_slope(scores: np.ndarray, log_odds: np.ndarray, y: np.ndarray) -> tuple
     "The factor between 0.05 and 5 that turns scores into logits with the smallest log loss, and that loss."
     from scipy.optimize import minimize_scalar
     def loss(a): return log_loss(y, a*scores + log_odds)
-    found = minimize_scalar(loss, bounds=(0.05, 5.0), method="bounded", options=dict(xatol=1e-3))
+    found = minimize_scalar(loss, bounds=(0.05, 5.0), method="bounded",
+                            options=dict(xatol=1e-3))
     return found.x, found.fun
 
 # %% ../../nbs/core/training/start.ipynb #9e7eb725
@@ -126,7 +132,7 @@ class _Choice:
     belief: float
     left_out: np.ndarray # (n, Y) before the slope
 
-
+# %% ../../nbs/core/training/start.ipynb #1481875e
 def ridge_start(x: np.ndarray, y: np.ndarray, # (n, F) of like scale, (n, Y) with NaN
                 groups,                       # (n,) patients: none is predicted from its own images
                 strengths=STRENGTHS,          # of the penalty, for each hundred features
@@ -134,10 +140,12 @@ def ridge_start(x: np.ndarray, y: np.ndarray, # (n, F) of like scale, (n, Y) wit
                 beliefs=(0.0, 0.15, 0.3, 0.6), # s: spread of the zero-shot term, relative to that of the targets
                 rare=0.5,                     # strength / variance**rare; 0: shrunk alike in probabilities, 1: in logits
                ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]: # w (F, Y), b (Y,), out-of-fold logits (n, Y), factor
-    "Ridge regression of all labels at once, for the logits x @ w + factor*text + b; its options are chosen out of fold."
+    """Ridge regression of all labels at once, for the logits x @ w + factor*text + b; its options are chosen
+    out of fold."""
     mean, seen = observed_rate(y), ~np.isnan(y)
     rate = bounded(mean)
-    variance, log_odds = rate*(1 - rate), np.log(rate/(1 - rate))
+    variance = rate*(1 - rate)
+    log_odds = np.log(rate/(1 - rate))
     centred = np.where(seen, y - mean, 0)
     text = np.zeros_like(centred) if text is None else text
     prior, scale = zero_shot_prior(text, variance)
@@ -151,7 +159,8 @@ def ridge_start(x: np.ndarray, y: np.ndarray, # (n, F) of like scale, (n, Y) wit
             left_out = out_of_fold(ridge, target, shrink, own).astype(y.dtype) # as exact as the targets are given
             left_out = (left_out + belief*prior)/variance
             slope, loss = best_slope(left_out, log_odds, y)
-            if best is None or loss < best.loss: best = _Choice(loss, slope, strength, belief, left_out)
+            if best is None or loss < best.loss:
+                best = _Choice(loss, slope, strength, belief, left_out)
     assert best is not None
     target = np.where(seen, centred - best.belief*prior, 0)
     w = best.slope*ridge.weights(target, best.strength)/variance
@@ -169,8 +178,11 @@ def stacked_gates(scores: np.ndarray, y: np.ndarray, # (n, Y, K) of images left 
                   least=0.02) -> np.ndarray:         # (K,) at least `least`, sum 1
     "The mixture of the experts' logits with the smallest log loss on images that they had not seen: stacking."
     from scipy.optimize import minimize
-    def loss(a): return log_loss(y, scores @ _gates(a, least)) + 1e-4*float(a @ a)
-    return _gates(minimize(loss, np.zeros(scores.shape[-1]), method="BFGS").x, least)
+    def loss(a):
+        return log_loss(y, scores @ _gates(a, least)) + 1e-4*float(a @ a)
+    return _gates(
+        minimize(loss, np.zeros(scores.shape[-1]), method="BFGS").x,
+        least)
 
 # %% ../../nbs/core/training/start.ipynb #11a53530
 def label_gates(scores: np.ndarray, y: np.ndarray, # (n, Y, K) of images left out, (n, Y) with NaN
@@ -179,7 +191,9 @@ def label_gates(scores: np.ndarray, y: np.ndarray, # (n, Y, K) of images left ou
                 least=0.02) -> np.ndarray:         # (Y, K) at least `least`, each sums to 1
     "Stacked gates of each label, as far from the common ones as its positives and negatives warrant."
     from scipy.optimize import minimize
-    centre, found = np.log((common - least)/(1 - len(common)*least) + 1e-6), []
+    centre = np.log(
+        (common - least)/(1 - len(common)*least) + 1e-6)
+    found = []
     for z, t in zip(scores.transpose(1, 0, 2), y.T):
         z, t = z[~np.isnan(t)], t[~np.isnan(t)]
         def loss(a):
@@ -201,27 +215,24 @@ def _some(model: Mixture, rows, most: int) -> np.ndarray:
     order = np.random.default_rng([model.config.seed, 12]).permutation(n)
     return np.sort(order[:most])
 
-# %% ../../nbs/core/training/start.ipynb #1c047c5b
-def to_device(features, device): # per expert (pooled, states or None)
-    "The features of a batch, where the model is."
-    def move(states): return None if states is None else [s.to(device) for s in states]
-    return [(pooled.to(device), move(states)) for pooled, states in features]
-
 # %% ../../nbs/core/training/start.ipynb #c06fe674
 def _waiting(model: Mixture, features) -> list[int]:
     "Experts whose queries are to begin: those that have blocks to pass and are not frozen."
     found = enumerate(zip(model.bridge.scorers, features))
-    return [k for k, (s, (_, states)) in found if states and s.queries.query_tokens.requires_grad]
+    return [k for k, (s, f) in found
+            if f.states and s.queries.query_tokens.requires_grad]
 
-
+# %% ../../nbs/core/training/start.ipynb #68234a89
 def _token_batches(store, rows: np.ndarray, experts: list[int], batch: int): # () -> (b,), per expert (b, views*L, D)
     "Rounds through the images, as `label_directions` asks for them: the tokens of all views side by side."
-    parts = np.array_split(np.arange(len(rows)), max(1, -(-len(rows)//batch)))
+    parts = np.array_split(np.arange(len(rows)),
+                           max(1, -(-len(rows)//batch)))
     def batches():
         for at in parts:
             features, _ = store.batch(rows[at])
-            views = features[0][0].shape[1]
-            tokens = [features[k][1][0].unflatten(0, (-1, views)) for k in experts] # (b, views, L, D)
+            views = features[0].pooled.shape[1]
+            tokens = [features[k].states[0].unflatten(0, (-1, views))
+                      for k in experts]   # (b, views, L, D)
             yield at, [t.flatten(1, 2) for t in tokens]
     return batches
 
@@ -236,29 +247,32 @@ def begin_queries(model: Mixture, store,
     features, _ = store.batch(rows[:8])
     waiting = _waiting(model, features)
     encoders = [model.bridge.scorers[k].queries for k in waiting]
-    for k, q in zip(waiting, encoders): q.match_scale(features[k][1][0])
+    for k, q in zip(waiting, encoders):
+        q.match_scale(features[k].states[0])
     if model.config.query_start != "labels" or not waiting: return
     some = _some(model, rows, SEEN)
-    y, blocks = targets[some].astype(np.float64), [q.start + 1 for q in encoders]
+    y = targets[some].astype(np.float64)
+    blocks = [q.start + 1 for q in encoders]
     batches = _token_batches(store, rows[some], waiting, batch)
     directions, of = label_directions([q.expert for q in encoders], blocks, batches, y)
     positives = (y[:, of] == 1).sum(0)
     for q, block, w in zip(encoders, blocks, directions):
         weight = torch.from_numpy(np.sqrt(positives)).to(w) # a label with many positives is known better
-        q.begin_at(pointing(q.expert, block, w[farthest(w, weight, len(q.query_tokens))]))
+        q.begin_at(pointing(q.expert, block,
+                            w[farthest(w, weight, len(q.query_tokens))]))
 
 # %% ../../nbs/core/training/start.ipynb #93caecd6
-def _read(scorer, pooled, states, boxes) -> dict[str, tuple]: # pooling -> (b, F) float32, (b, Y) or None without text
+def _read(scorer, features, boxes) -> dict[str, tuple]: # pooling -> (b, F) float32, (b, Y) or None without text
     "What one head reads of a batch, and its zero-shot score."
-    q, found = scorer.read(pooled, states), {}
+    q, found = scorer.read(features), {}
     for pooling in scorer.poolings:
         scorer.choose(pooling)
-        m_bar, q_bar = scorer.fuse(pooled, q, boxes)
+        m_bar, q_bar = scorer.fuse(features.pooled, q, boxes)
         text = scorer.zero_shot(m_bar).float().cpu().numpy() if scorer.by_text else None
         found[pooling] = scorer.features(m_bar, q_bar).float().cpu().numpy(), text
     return found
 
-
+# %% ../../nbs/core/training/start.ipynb #cadb0f4f
 def _joined(parts: list[dict]) -> dict[str, tuple]:
     "Batches of `_read`, one below the other."
     whole = {}
@@ -267,16 +281,17 @@ def _joined(parts: list[dict]) -> dict[str, tuple]:
         whole[pooling] = np.concatenate(x), None if text[0] is None else np.concatenate(text)
     return whole
 
-
+# %% ../../nbs/core/training/start.ipynb #b70dfa15
 @torch.no_grad()
 def _features(model: Mixture, store, rows, batch=32) -> list[dict[str, tuple]]: # per expert, as `_read`
     "What each head reads before training, and its zero-shot score, under each pooling of the views that may be chosen."
     parts, device = [], next(model.bridge.parameters()).device
-    for at in np.array_split(rows, max(1, -(-len(rows)//batch))):
+    for at in np.array_split(rows,
+                             max(1, -(-len(rows)//batch))):
         features, boxes = store.batch(at)
         boxes = boxes.to(device)
-        read = zip(model.bridge.scorers, to_device(features, device))
-        parts.append([_read(s, pooled, states, boxes) for s, (pooled, states) in read])
+        there = [f.to(device) for f in features]
+        parts.append([_read(s, f, boxes) for s, f in zip(model.bridge.scorers, there)])
     return [_joined(each) for each in zip(*parts)]
 
 # %% ../../nbs/core/training/start.ipynb #f1c2bed0
@@ -290,20 +305,24 @@ class _Head:
     left_out: np.ndarray # (n, Y) logits
     factor: float        # of the zero-shot score
 
-
+# %% ../../nbs/core/training/start.ipynb #24e0ff5f
 def _head(x: np.ndarray, text, targets: np.ndarray, patients) -> _Head: # (n, F), (n, Y) or None, (n, Y)
     "Ridge regression on standardised features."
     x = x.astype(np.float64)
-    mean, std = x.mean(0), x.std(0) + 1e-3
+    mean = x.mean(0)
+    std = x.std(0) + 1e-3
     text = None if text is None else text.astype(np.float64)
-    w, b, left_out, factor = ridge_start((x - mean)/std, targets, patients, text=text)
+    w, b, left_out, factor = ridge_start((x - mean)/std, targets,
+                                         patients, text=text)
     return _Head(mean, std, w, b, left_out, factor)
 
-
+# %% ../../nbs/core/training/start.ipynb #2589453a
 def _best_pooling(scorer, found: dict[str, tuple], targets: np.ndarray, patients) -> _Head: # of `_features`
     "The head under the pooling whose out-of-fold predictions have the smallest loss; the scorer keeps that pooling."
-    heads = {pooling: _head(x, text, targets, patients) for pooling, (x, text) in found.items()}
-    best = min(heads, key=lambda pooling: log_loss(targets, heads[pooling].left_out))
+    heads = {pooling: _head(x, text, targets, patients)
+             for pooling, (x, text) in found.items()}
+    best = min(heads,
+               key=lambda pooling: log_loss(targets, heads[pooling].left_out))
     scorer.choose(best)
     return heads[best]
 
@@ -316,12 +335,14 @@ def _settle(scorer, head: _Head) -> None:
     scorer.std.copy_(tensor(head.std))
     scorer.linear.weight.copy_(tensor(head.weight.T))
     scorer.bias.copy_(tensor(head.bias))
-    if scorer.by_text: scorer.log_scale.fill_(math.log(max(head.factor, 0.1))) # one that is not believed can still grow
+    if scorer.by_text:   # one that is not believed can still grow
+        scorer.log_scale.fill_(math.log(max(head.factor, 0.1)))
 
 # %% ../../nbs/core/training/start.ipynb #9c2b4508
 def best_experts(scores: list[np.ndarray], targets: np.ndarray) -> np.ndarray: # (n, Y) of each expert, (n, Y) -> (Y,)
     "Each label's expert of the largest AUROC; a label without both classes takes the best on the whole."
-    def each(x): return [auroc(y, z) for y, z in zip(targets.T, x.T)]
+    def each(x):
+        return [auroc(y, z) for y, z in zip(targets.T, x.T)]
     value = np.array([each(x) for x in scores]).T # (Y, K)
     whole = np.nan_to_num(np.nanmean(value, 0), nan=0.5)
     return np.where(np.isnan(value), whole, value).argmax(1)
@@ -341,16 +362,19 @@ def warm_start(model: Mixture, store,
         head = _best_pooling(s, found, targets, patients)
         _settle(s, head)
         scores.append(head.left_out)
-    if len(scores) == len(model.bridge.scorers): _start_gates(model.bridge.router, scores, targets)
+    if len(scores) == len(model.bridge.scorers):
+        _start_gates(model.bridge.router, scores, targets)
 
-
+# %% ../../nbs/core/training/start.ipynb #c4af26d4
 @torch.no_grad()
 def _start_gates(router, scores: list[np.ndarray], targets: np.ndarray) -> None: # out-of-fold (n, Y) of each expert
     "Gates begin at the stacked weights of the experts, or at each label's best one."
-    if router.routing == "best": router.best.copy_(torch.from_numpy(best_experts(scores, targets)))
+    if router.routing == "best":
+        router.best.copy_(torch.from_numpy(best_experts(scores, targets)))
     if not hasattr(router, "prior"): return
     left_out = np.stack(scores, -1)
     gates = stacked_gates(left_out, targets)
     if router.routing == "label": gates = label_gates(left_out, targets, gates)
     prior = np.log(gates*gates.shape[-1])
-    router.prior.copy_(torch.from_numpy(prior.astype(np.float32)).expand_as(router.prior))
+    router.prior.copy_(
+        torch.from_numpy(prior.astype(np.float32)).expand_as(router.prior))

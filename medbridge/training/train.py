@@ -23,7 +23,7 @@ from ..mixture.bridge import loss_function
 from ..mixture.card import data_facts
 from ..mixture.core import Mixture
 from .checkpoint import load_checkpoint, save_checkpoint
-from .start import _start_biases, begin_queries, to_device, warm_start
+from .start import _start_biases, begin_queries, warm_start
 
 # %% ../../nbs/core/training/train.ipynb #5a009fd4
 def _training_targets(model: Mixture, train: Manifest) -> np.ndarray: # (n, Y) 1, 0, NaN
@@ -41,27 +41,30 @@ def _training_targets(model: Mixture, train: Manifest) -> np.ndarray: # (n, Y) 1
 # %% ../../nbs/core/training/train.ipynb #10a03f46
 def _positive_weight(targets: np.ndarray) -> Tensor: # (n, Y) 1, 0, NaN -> (Y,)
     "n_neg / n_pos of each label, between 1 and 10."
-    positive, negative = (targets == 1).sum(0), (targets == 0).sum(0)
+    positive = (targets == 1).sum(0)
+    negative = (targets == 0).sum(0)
     ratio = negative/np.maximum(positive, 1)
     return torch.from_numpy(np.clip(ratio, 1, 10).astype(np.float32))
 
 # %% ../../nbs/core/training/train.ipynb #373e57f3
-AFTER_RIDGE = {"query_tokens": 0.3, "router.prior": 1.0, "router.": 0.03, "fuse_": 0.05, "linear.weight": 0.03, "": 0.3}
+AFTER_RIDGE = {"query_tokens": 0.3, "router.prior": 1.0, "router.": 0.03, "fuse_": 0.05, "linear.weight": 0.03,
+               "": 0.3}
 AFRESH = {"query_tokens": 3.0, "": 1.0} # query tokens are few and start small
-
 
 def _rates(model: Mixture) -> dict[str, float]:
     "Part of a parameter's name -> rate; the first that fits counts."
-    ridge = model.config.start == "ridge" and all(s.linear is not None for s in model.bridge.scorers)
+    ridge = model.config.start == "ridge" and all(
+        s.linear is not None for s in model.bridge.scorers)
     return AFTER_RIDGE if ridge else AFRESH
 
 
 def _decays(name: str, p, rates: dict) -> bool:
     "Whether weight decay applies to a parameter."
-    if p.ndim <= 1 or any(part in name for part in ("query_tokens", "prior", "tag")): return False
+    if p.ndim <= 1 or any(part in name for part in ("query_tokens", "prior", "tag")):
+        return False
     return not (rates is AFTER_RIDGE and "linear.weight" in name)
 
-
+# %% ../../nbs/core/training/train.ipynb #148afb13
 def parameter_groups(model: Mixture, lr: float, decay: float, # decay: of matrices
                     ) -> list[dict]:                          # for a torch optimiser
     "Groups of parameters with rates and weight decay of their own."
@@ -69,8 +72,10 @@ def parameter_groups(model: Mixture, lr: float, decay: float, # decay: of matric
     groups: dict[tuple, list] = {}
     for name, p in model.bridge.named_parameters():
         rate = next(r for part, r in rates.items() if part in name)
-        groups.setdefault((rate, decay if _decays(name, p, rates) else 0.0), []).append(p)
-    return [dict(params=p, lr=lr*rate, weight_decay=d) for (rate, d), p in groups.items()]
+        groups.setdefault((rate, decay if _decays(name, p, rates) else 0.0),
+                          []).append(p)
+    return [dict(params=p, lr=lr*rate, weight_decay=d)
+            for (rate, d), p in groups.items()]
 
 # %% ../../nbs/core/training/train.ipynb #9454fed7
 def schedule(step: int,   # from 0, over all epochs
@@ -95,10 +100,12 @@ def _stores(model, train, val, stores): # -> (store, rows) of train, and of val 
 
 def _copy(module) -> dict:
     "The weights of a module as they are now."
-    return {k: v.detach().cpu().clone() for k, v in module.state_dict().items()}
+    return {k: v.detach().cpu().clone()
+            for k, v in module.state_dict().items()}
 
 # %% ../../nbs/core/training/train.ipynb #22be2ab3
-def _error_of_gain(targets: np.ndarray, ours: np.ndarray, theirs: np.ndarray, patients, draws=100) -> float: # (n, Y) each
+# (n, Y) each
+def _error_of_gain(targets: np.ndarray, ours: np.ndarray, theirs: np.ndarray, patients, draws=100) -> float:
     "Standard error, over patients, of the difference in macro AUROC; 0 where it is not defined."
     weights = patient_weights(patients, draws, 0)
     gain = auroc_draws(targets, ours, patients, weights) - auroc_draws(targets, theirs, patients, weights)
@@ -140,7 +147,8 @@ class State:
 
     def facts(self) -> dict:
         "What a checkpoint keeps beside weights."
-        return dict(epoch=self.epoch, best=self.best, best_epoch=self.best_epoch, history=self.history, key=self.key)
+        return dict(epoch=self.epoch, best=self.best, best_epoch=self.best_epoch,
+                    history=self.history, key=self.key)
 
 # %% ../../nbs/core/training/train.ipynb #5c9d2341
 def _resume(path: Path, model: Mixture, optimiser, key: str) -> State:
@@ -164,12 +172,14 @@ def _remember(model: Mixture, validation: _Validation, state: State) -> None:
 def _initialise(model: Mixture, train: Manifest, targets: np.ndarray, store, rows, starts: dict) -> None:
     "Where the model begins, in place: made here, or taken from `starts` where that one is of the same model and data."
     c = model.config
-    if c.start not in ("ridge", "random"): raise did_you_mean(c.start, ("ridge", "random"), "start")
+    if c.start not in ("ridge", "random"):
+        raise did_you_mean(c.start, ("ridge", "random"), "start")
     if c.start == "random" and c.routing == "best":
         problem = "routing=\"best\" chooses each label's expert by the ridge start."
         raise InputError(problem, remedy="use start=\"ridge\".")
     experts = [e.fingerprint for e in model.experts]
-    same = fingerprint(model.labels, c.__dict__, model.views, experts, train.fingerprint, rows, _copy(model.bridge))
+    same = fingerprint(model.labels, c.__dict__, model.views, experts, train.fingerprint, rows,
+                       _copy(model.bridge))
     if same in starts:
         model.bridge.load_state_dict(starts[same])
         return
@@ -200,8 +210,9 @@ class _Run:
         "Steps in an epoch."
         return max(1, math.ceil(len(self.rows)/self.batch_size))
 
-
-def _share(order: np.ndarray, step: int, size: int, process: int, processes: int) -> np.ndarray: # (n,) -> positions of rows
+# %% ../../nbs/core/training/train.ipynb #507d2896
+# (n,) -> positions of rows
+def _share(order: np.ndarray, step: int, size: int, process: int, processes: int) -> np.ndarray:
     "The part of a step's batch that a process reads; at least one image, for all processes take every step."
     mine = order[step*size:(step + 1)*size][process::processes]
     return mine if len(mine) else order[:1]
@@ -211,10 +222,12 @@ def _step(run: _Run, mine: np.ndarray) -> tuple[float, float]|None: # positions 
     "A gradient step; None, and nothing is changed, where the loss is no finite number."
     a, c = run.accelerator, run.model.config
     features, boxes = run.store.batch(run.rows[mine])
-    features, boxes = to_device(features, a.device), boxes.to(a.device)
+    features = [f.to(a.device) for f in features]
     with a.accumulate(run.bridge), a.autocast():
-        out = run.bridge(features, boxes)
-        loss, term = loss_function(out, run.targets[mine].to(a.device), c.balance, run.weight, c.auxiliary)
+        out = run.bridge(features, boxes.to(a.device))
+        loss, term = loss_function(
+            out, run.targets[mine].to(a.device), c.balance, run.weight,
+            c.auxiliary)
         if not torch.isfinite(loss): return None
         a.backward(loss)
         if a.sync_gradients: a.clip_grad_norm_(run.model.bridge.parameters(), 1.0)
@@ -222,14 +235,15 @@ def _step(run: _Run, mine: np.ndarray) -> tuple[float, float]|None: # positions 
         run.optimiser.zero_grad()
     return float(loss.detach()), float(term.detach())
 
-
+# %% ../../nbs/core/training/train.ipynb #591e1e86
 def _set_rates(run: _Run, at: int) -> None: # step, from 0 over all epochs
     "The learning rates of a step."
     warm_up, cosine = schedule(at, run.steps, run.epochs)
     factor = warm_up*cosine
-    for group, rate in zip(run.optimiser.param_groups, run.rates): group["lr"] = rate*factor
+    for group, rate in zip(run.optimiser.param_groups, run.rates):
+        group["lr"] = rate*factor
 
-
+# %% ../../nbs/core/training/train.ipynb #d2705c25
 def _epoch(run: _Run, epoch: int) -> dict|None:
     "One pass over the training rows: mean loss and balance term; None where the loss was no finite number."
     seed, a = run.model.config.seed, run.accelerator
@@ -250,16 +264,20 @@ def _epoch(run: _Run, epoch: int) -> dict|None:
 # %% ../../nbs/core/training/train.ipynb #281d5d6e
 def _judge(state: State, model: Mixture, row: dict, validation: _Validation|None) -> None:
     "Enter an epoch into the history; where it is the best so far, its weights are kept."
-    if validation is None: state.best_epoch, state.weights = row["epoch"], _copy(model.bridge)
+    if validation is None:
+        state.best_epoch, state.weights = row["epoch"], _copy(model.bridge)
     else:
         logits = validation.logits(model)
         row["val_macro_auroc"] = value = validation.value(logits)
-        score, least = value if np.isfinite(value) else -row["loss"], 0.0
+        score = value if np.isfinite(value) else -row["loss"]
+        least = 0.0
         if state.best_epoch < 0 and validation.first is not None and score > state.best:
             # against the initialisation by more than chance: one standard error
             least = _error_of_gain(validation.targets, logits, validation.first, validation.patients)
         if score - state.best > least:
-            state.best, state.best_epoch, state.weights = score, row["epoch"], _copy(model.bridge)
+            state.best = score
+            state.best_epoch = row["epoch"]
+            state.weights = _copy(model.bridge)
     state.history.append(row)
     state.epoch = row["epoch"] + 1
 
@@ -268,10 +286,11 @@ def _accelerator(precision: str, accumulate: int):
     "Accelerate's view of this process; bfloat16 by itself only where the GPU has it."
     from accelerate import Accelerator
     gpu = torch.cuda.is_available()
-    if precision == "auto": precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "no"
+    if precision == "auto":
+        precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "no"
     return Accelerator(cpu=not gpu, mixed_precision=precision, gradient_accumulation_steps=accumulate)
 
-
+# %% ../../nbs/core/training/train.ipynb #631b4836
 def _begin(model: Mixture, validation: _Validation|None, state: State) -> None:
     "The weights are the best so far; in closed form they are a candidate that epochs have to beat."
     state.weights = _copy(model.bridge)
@@ -284,7 +303,8 @@ def _begin(model: Mixture, validation: _Validation|None, state: State) -> None:
 def _validation_of(model: Mixture, val: Manifest|None, held) -> _Validation|None: # held: of `_stores`
     "Validation images with their targets, where there are any."
     if val is None: return None
-    targets = val.with_labels(model.labels).targets(model.config.uncertain, model.config.blank)
+    targets = val.with_labels(model.labels).targets(
+        model.config.uncertain, model.config.blank)
     return None if held is None else _Validation(held, targets, val.patients)
 
 
@@ -308,7 +328,7 @@ def _loop(run: _Run, state: State, validation: _Validation|None, patience: int, 
             save_checkpoint(checkpoint, run.model.bridge, run.optimiser, state.weights, state.facts())
         if stop_after is not None and epoch >= stop_after: break
 
-
+# %% ../../nbs/core/training/train.ipynb #f080508d
 def _finish(model: Mixture, train: Manifest, state: State, validation: _Validation|None) -> pd.DataFrame:
     "The best weights into the model, what is known of them into its facts; the history."
     if state.weights: model.bridge.load_state_dict(state.weights)
@@ -316,9 +336,11 @@ def _finish(model: Mixture, train: Manifest, state: State, validation: _Validati
     model.calibration = None
     value = state.best if validation is not None and np.isfinite(state.best) else None
     data = data_facts(train, model.labels)
-    model.facts = dict(data=data, best_epoch=state.best_epoch, val_macro_auroc=value, stopped=state.stopped)
+    model.facts = dict(data=data, best_epoch=state.best_epoch, val_macro_auroc=value,
+                       stopped=state.stopped)
     columns = ["epoch", "loss", "balance", "val_macro_auroc"]
-    return pd.DataFrame(state.history, columns=columns if validation is not None else columns[:3])
+    return pd.DataFrame(state.history,
+                        columns=columns if validation is not None else columns[:3])
 
 # %% ../../nbs/core/training/train.ipynb #8172350b
 def fit(model: Mixture,
@@ -356,6 +378,7 @@ def fit(model: Mixture,
     rates = [g["lr"] for g in parameter_groups(model, lr, weight_decay)]
     bridge, optimiser = accelerator.prepare(model.bridge, optimiser)
     y = torch.from_numpy(targets)
-    run = _Run(model, accelerator, bridge, optimiser, rates, store, rows, y, weight, epochs, batch_size)
+    run = _Run(
+        model, accelerator, bridge, optimiser, rates, store, rows, y, weight, epochs, batch_size)
     _loop(run, state, validation, patience, checkpoint, stop_after)
     return _finish(model, train, state, validation)
