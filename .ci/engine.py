@@ -159,6 +159,7 @@ class Notebook:
             mine = self.folder.path/"medbridge-cache"
             if cache and Path(cache).is_dir(): shutil.copytree(cache, mine, symlinks=True)
             os.environ["MEDBRIDGE_CACHE"] = cache = str(mine)
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(self.folder.path/"inductor")
         self.allowed = [self.folder.path] + ([cache] if cache else [])
 
     def start(self) -> None:

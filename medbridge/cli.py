@@ -20,18 +20,43 @@ def _batch(call):
         print(f"medbridge: {error}", file=sys.stderr)
         raise SystemExit(1) from None
 
+# %% ../nbs/core/cli.ipynb #52713f02
+_PARTS = dict(
+    data="data sets, of those that the preset names",
+    experts="experts: names, or folders",
+    sites="sites of the studies (fractions, ablations, extensions), of the data sets",
+    seeds="seeds, such as 0 1 2",
+    methods="methods; MedBridge, the linear probe and the uniform ensemble must be among them",
+)
+
+def _add_parts(command):
+    "Options that choose a part of a preset."
+    for part, about in _PARTS.items():
+        command.add_argument(f"--{part}", nargs="+", metavar="NAME", help=f"only these {about} (default: all)")
+
+
+def _preset_of(args) -> str:
+    "Name of the preset, or of the part of one, that was asked for."
+    from medbridge.reproduction.presets import select
+    return select(args.preset,
+                  **{part: getattr(args, part, None) for part in _PARTS})
+
 # %% ../nbs/core/cli.ipynb #98d56077
 def _reproduce(args):
     from medbridge.reproduction.batch import reproduce
-    options = dict(only=args.only, figures=args.figures, workers=args.workers, table=args.table, profile=args.profile)
-    ran = _batch(lambda: reproduce(args.preset, **options))
-    figures = f"{args.figures or 'figures'}/{args.preset}"
+    from medbridge.reproduction.presets import folder_name
+    options = dict(only=args.only, figures=args.figures, workers=args.workers,
+                   table=args.table, profile=args.profile)
+    name = _preset_of(args)
+    ran = _batch(lambda: reproduce(name, **options))
+    figures = f"{args.figures or 'figures'}/{folder_name(name)}"
     print(f"{sum(ran.values())} of {len(ran)} jobs ran, the others were unchanged; figures are in {figures}")
 
-
+# %% ../nbs/core/cli.ipynb #c23934fe
 def _status(args):
     from medbridge.reproduction.batch import Batch, status, summary
-    batch = Batch(args.preset, args.only, figures=args.figures, table=args.table)
+    batch = Batch(_preset_of(args), args.only, figures=args.figures,
+                  table=args.table)
     print(summary(status(batch), args.workers))
 
 # %% ../nbs/core/cli.ipynb #cfa354f8
@@ -44,7 +69,7 @@ def _job(args):
 
 def _paper(args):
     from medbridge.reproduction.batch import Batch
-    print(Batch(args.preset, figures=args.figures).paper())
+    print(Batch(_preset_of(args), figures=args.figures).paper())
 
 # %% ../nbs/core/cli.ipynb #cd308b1c
 def _offer(argument, words, choices=None): # choices None: files
@@ -63,9 +88,11 @@ def _add_batch(commands, words, name, run, text):
     presets = f"{', '.join(PRESETS)} (default: smoke); example: on the folders of `datasets example all`"
     jobs = "module whose EXPERIMENTS are run (default: medbridge.reproduction.jobs)"
     command = commands.add_parser(name, help=text)
-    _offer(command.add_argument("preset", nargs="?", default="smoke", help=presets), words, [*PRESETS])
+    _offer(command.add_argument("preset", nargs="?", default="smoke", help=presets), words,
+           [*PRESETS])
     command.add_argument("--figures", help="folder for the figures (default: figures of the checkout)")
     command.set_defaults(run=run)
+    if run is not _job: _add_parts(command) # the name that a job is given holds its parts
     if run is _paper: return command
     command.add_argument("--only", help="only the jobs whose name starts with this, and what they read")
     command.add_argument("--workers", type=int, default=2, help="notebooks at a time, one core each (default: 2)")
@@ -96,18 +123,30 @@ def _add_train(commands, words):
     command.add_argument("folder", help="folder of the task")
     command.set_defaults(run=_train)
 
+# %% ../nbs/core/cli.ipynb #3d9b272c
+def _saved_model(name: str): # folder, or "embedded"
+    "Libraries and towers live as long as the command, so no garbage is looked for among them."
+    import gc
+    gc.disable()
+    try:
+        from medbridge.model import MedBridge
+        return MedBridge.from_pretrained(name)
+    finally:
+        gc.freeze()
+        gc.enable()
+
 # %% ../nbs/core/cli.ipynb #560b4b8d
 def _predict(args):
-    from medbridge.model import MedBridge
     missing = [f for f in args.images if not Path(f).is_file()]
     if missing: raise InputError("There is no such image.", missing[0], remedy="check the path.")
     if args.top < 1:
         problem = f"Heat maps for {args.top} labels asked for."
         raise InputError(problem, remedy="ask for at least one, or leave --explain out.")
-    model = MedBridge.from_pretrained(args.model)
+    model = _saved_model(args.model)
     found = model.diagnose(args.images, explain=args.top if args.explain else 0)
     if args.explain: found.save(args.explain)
-    print(_in_format(found, args.format), end="" if args.format == "csv" else "\n")
+    print(_in_format(found, args.format),
+          end="" if args.format == "csv" else "\n")
     print(_caveats(found[0].gaps, args.explain), file=sys.stderr)
 
 # %% ../nbs/core/cli.ipynb #a9417fa3
@@ -184,6 +223,17 @@ def _write_example(args):
     reads = f"datasets.load({args.name!r}, folder=...) reads them"
     print(f"{written}: simulated images in the layout of {args.name}; {reads}")
 
+# %% ../nbs/core/cli.ipynb #11412c12
+def _get_data(args):
+    from medbridge.datasets.fetch import get, still_missing
+    folder = get(args.name, args.folder, args.parts)
+    lacks = still_missing(args.name, folder)
+    if not lacks:
+        print(f"{folder}: all is there; datasets.check({args.name!r}) looks closer")
+        return
+    print(f"{folder}: fetched. Its page has the rest, which has no fixed address:")
+    for need in lacks: print(f"  - {need}")
+
 # %% ../nbs/core/cli.ipynb #be81d1f6
 def _datasets(args):
     from medbridge import datasets
@@ -193,21 +243,29 @@ def _datasets(args):
     if not args.name:
         problem = f"`datasets {args.action}` needs the name of a data set."
         raise InputError(problem, remedy="see `python -m medbridge datasets`.")
-    actions = dict(check=_check_data, audit=_audit_data, example=_write_example)
+    actions = dict(check=_check_data, audit=_audit_data, example=_write_example, get=_get_data)
     actions[args.action](args)
+
+# %% ../nbs/core/cli.ipynb #80e9197f
+def _known_sets() -> list[str]:
+    "For tab completion; the registry is imported for it alone."
+    from medbridge.datasets.registry import PHANTOMS, SETS
+    return [*SETS, *PHANTOMS, "all"]
 
 # %% ../nbs/core/cli.ipynb #9c734901
 def _add_datasets(commands, words):
-    from medbridge.datasets.registry import PHANTOMS, SETS
-    about = "data sets: where they are expected, what was found; check or audit one; write an example of one or of all"
+    about = "data sets: where they are expected, what was found; check, audit or get one; write an example"
     name = "a data set, or a CSV of your own; example: also `all`"
-    folder = "where it lies (default: MEDBRIDGE_DATA/NAME), or where the example is to be written"
-    actions = ["list", "check", "audit", "example"]
+    folder = "where it lies or goes (default: MEDBRIDGE_DATA/NAME), or where the example is to be written"
+    parts = "get: numbers of the published archives, from 1 (default: all)"
+    actions = ["list", "check", "audit", "example", "get"]
     command = commands.add_parser("datasets", help=about)
     command.add_argument("action", nargs="?", default="list", choices=actions)
-    _offer(command.add_argument("name", nargs="?", help=name), words, [*SETS, *PHANTOMS, "all"])
+    _offer(command.add_argument("name", nargs="?", help=name), words,
+           _known_sets() if words else None)
     _offer(command.add_argument("folder", nargs="?", help=folder), words)
     command.add_argument("--images", type=int, default=60, help="images of an example, at least 24 (default: 60)")
+    command.add_argument("--parts", type=int, nargs="+", metavar="N", help=parts)
     command.set_defaults(run=_datasets)
 
 # %% ../nbs/core/cli.ipynb #ec4f2c1d

@@ -6,7 +6,7 @@
 __all__ = ['COLUMNS', 'SPLITS', 'AGE_BANDS', 'Manifest', 'report_error', 'age_band', 'content_key', 'pseudonym', 'open_manifest']
 
 # %% ../../nbs/core/data/manifest.ipynb #04a029ac
-import os
+import html, os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +128,13 @@ def _subset(self: Manifest, index) -> Manifest:
     return replace(self, table=rows, facts=dict(self.facts))
 
 
+def _no_image(self: Manifest, name: str) -> InputError:
+    "Of a split that the data set has, where none of its images is here."
+    problem = f"No image of the split '{name}' of '{self.name}' is here: {self.facts['part']}."
+    return InputError(problem, self.facts.get("source"),
+                      remedy="fetch images of that split, or divide what is here with `splits.stratified`.")
+
+
 def _split(self: Manifest, name: str) -> Manifest:
     "Rows of one split: train, val, test."
     known = [s for s in pd.unique(self.table.split)
@@ -136,6 +143,7 @@ def _split(self: Manifest, name: str) -> Manifest:
         raise InputError(f"Data set '{self.name}' has no splits.",
                          remedy="add a column `split` with train, val and test, "
                                 "all images of a patient in one of them.")
+    if name not in known and name in SPLITS and "part" in self.facts: raise _no_image(self, name)
     if name not in known: raise did_you_mean(name, known, "split")
     return self.subset((self.table.split == name).to_numpy())
 
@@ -417,7 +425,9 @@ def _repr_html_(self: Manifest) -> str:
     count = f"{len(self):,} images, {patients:,} patients ({splits})"
     rows = "" if self.private else self.table.head(3).to_html(index=False, max_cols=14)
     labels = self.summary().round(3).to_html()
-    return f"<p><b>{self.name}</b>: {count}</p>{rows}{labels}"
+    part = html.escape(self.facts.get("part", ""))
+    if part: part = f"<p>Part of the data set: {part}.</p>"
+    return f"<p><b>{html.escape(self.name)}</b>: {count}</p>{part}{rows}{labels}"
 
 
 Manifest.summary, Manifest._repr_html_ = _summary, _repr_html_

@@ -16,8 +16,9 @@ _public = (
 
 
 def __getattr__(name):
+    if name == "get": return _import_module("medbridge.datasets.fetch").get
     if name in _public: return getattr(_import_module("medbridge.datasets.registry"), name)
     raise AttributeError(f"module 'medbridge.datasets' has no attribute '{name}'")
 
 
-def __dir__(): return sorted({*globals(), *_public})
+def __dir__(): return sorted({*globals(), *_public, "get"})

@@ -88,7 +88,8 @@ def _chexpert_table(path: Path, split: str) -> pd.DataFrame:
         sex=_sex(raw.get("Sex", blank)),
         age=_ages(raw.get("Age", blank)),
         source_row=np.arange(1, len(raw) + 1))
-    return pd.concat([pd.DataFrame(images), _label_columns(raw, path)], axis=1)
+    return pd.concat([pd.DataFrame(images), _label_columns(raw, path)],
+                     axis=1)
 
 # %% ../../nbs/core/datasets/chexpert.ipynb #ed9f71bd
 _CHEXPERT_FILES = dict(
@@ -113,7 +114,8 @@ def chexpert(folder: str|Path,
     table = pd.concat(parts, ignore_index=True)
     source = find_table(folder, *_CHEXPERT_FILES["train"])
     facts = dict(source=str(source), uncertain="ignore", split="official")
-    if len(parts) == 3: return Manifest(table, CHEXPERT14, "chexpert", folder, True, facts)
+    if len(parts) == 3:
+        return Manifest(table, CHEXPERT14, "chexpert", folder, True, facts)
     table.loc[table.split == "val", "split"] = "test"
     facts["split"] = "official `valid` as test; validation: 2 % of the training patients, stratified"
     m = Manifest(table, CHEXPERT14, "chexpert", folder, True, facts)
@@ -131,7 +133,8 @@ def _json_object(line: str, path: Path, row: int) -> dict:
 def _json_lines(path: Path) -> pd.DataFrame:
     "Labels of CheXbert, one row for each image. Raises `InputError` for a damaged line or a missing column."
     lines = path.read_text(encoding="utf-8-sig").splitlines()
-    filled = [(i, line) for i, line in enumerate(lines, 1) if line.strip()]
+    filled = [(i, line) for i, line in enumerate(lines, 1)
+              if line.strip()]
     table = pd.DataFrame([_json_object(line, path, i) for i, line in filled])
     wanted = ["path_to_image", *_their_labels()]
     lost = [c for c in wanted if c not in table]
@@ -248,7 +251,8 @@ def _mimic_people(folder: Path, rows: pd.DataFrame) -> pd.DataFrame|None:
     patients = raw.drop_duplicates("subject_id").set_index("subject_id")
     p = patients.reindex(rows.subject_id).reset_index(drop=True)
     year = np.nan
-    if "StudyDate" in rows: year = pd.to_numeric(rows.StudyDate.str[:4], errors="coerce")
+    if "StudyDate" in rows:
+        year = pd.to_numeric(rows.StudyDate.str[:4], errors="coerce")
     ages = _ages(p.anchor_age + year - p.anchor_year)
     return pd.DataFrame(dict(sex=_sex(p.gender), age=ages))
 

@@ -7,7 +7,7 @@ __all__ = ['READERS', 'vindr', 'padchest_tokens', 'padchest', 'odir_keywords', '
 
 # %% ../../nbs/core/datasets/vindr.ipynb #cd0437bd
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,9 @@ import pandas as pd
 from ..basics import InputError, did_you_mean
 from ..data.labels import ODIR8, names, vocabulary
 from ..data.manifest import Manifest
-from .nih import files_below
+from .nih import by_stem, files_below
 from ..data.splits import stratified
-from ..data.tables import find_table, read_csv
+from ..data.tables import as_published, find_table, note_rows, read_csv
 
 # %% ../../nbs/core/datasets/vindr.ipynb #2ea6c32a
 READERS = ("majority", "any", "all", "uncertain")
@@ -145,8 +145,22 @@ def padchest_tokens(column: pd.Series) -> list[frozenset|None]:
 
 # %% ../../nbs/core/datasets/vindr.ipynb #b3fcfa75
 _NO_FINDINGS = {"unchanged", "exclude", "suboptimal study"}
+_MAY_MEAN = {   # a frequent word that names no finding of ours -> the findings of which it may be a sign
+    "alveolar pattern": ("Consolidation", "Infiltration", "Pneumonia", "Edema"),
+    "increased density": ("Consolidation", "Infiltration", "Pneumonia", "Mass", "Nodule", "Lung Lesion"),
+    "fibrotic band": ("Fibrosis",),
+    "volume loss": ("Atelectasis",),
+}
 
+def _left_open(tokens: list[frozenset|None], findings: list[str]) -> np.ndarray: # (lists, findings) bool
+    "Which findings a list hints at with a word that may mean them."
+    words = {f: {w for w, means in _MAY_MEAN.items() if f in means}
+             for f in findings}
+    return np.array(
+        [[not words[f].isdisjoint(has or ()) for f in findings]
+         for has in tokens])
 
+# %% ../../nbs/core/datasets/vindr.ipynb #0fe2af01
 def _padchest_labels(column: pd.Series) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     "Labels of the rows; which have a list; which of the lists say something."
     at, texts = pd.factorize(column, use_na_sentinel=False) # few distinct lists stand in many rows
@@ -154,7 +168,9 @@ def _padchest_labels(column: pd.Series) -> tuple[pd.DataFrame, np.ndarray, np.nd
     rows = [
         [has is not None and not has.isdisjoint(own) for own in theirs.values()]
         for has in tokens]
-    y = np.array(rows, np.float32)[at]
+    known = np.array(rows, np.float32)
+    known[_left_open(tokens, list(theirs)) & (known == 0)] = -1
+    y = known[at]
     says = np.array(
         [has is not None and bool(has - _NO_FINDINGS) for has in tokens])[at]
     y[~says] = np.nan
@@ -200,7 +216,7 @@ def padchest(folder: str|Path, seed=0) -> Manifest:
     facts = dict(source=str(path),
                  without_labels=int((~keep).sum()),
                  says_nothing=int((~says & keep).sum()), split="70/10/20 % of the patients, stratified",
-                 uncertain="zeros")
+                 uncertain="ignore")
     m = Manifest(table.join(y)[keep], list(y.columns),
                  "padchest", folder, True, facts)
     return stratified(m, {"train": .7, "val": .1, "test": .2}, seed)
@@ -232,7 +248,8 @@ def odir_keywords(text) -> dict[str, float]|None: # finding of ODIR8 -> 1 or 0; 
 # %% ../../nbs/core/datasets/vindr.ipynb #a003214f
 _ODIR_NEEDS = ["ID", "Patient Age", "Patient Sex", "Left-Fundus", "Right-Fundus", "Left-Diagnostic Keywords",
                "Right-Diagnostic Keywords", *"NDGCAHMO"]
-_ODIR_SHEETS = ("ODIR-5K_Training_Annotations(Updated)_V2.xlsx", "data.xlsx", "ODIR-5K/data.xlsx")
+_ODIR_SHEETS = ("ODIR-5K_Training_Annotations(Updated)_V2.xlsx", "data.xlsx", "ODIR-5K/data.xlsx",
+                "ODIR-5K/ODIR-5K/data.xlsx")
 
 def _odir_sheet(path: Path) -> pd.DataFrame:
     "The Excel sheet."
@@ -240,7 +257,9 @@ def _odir_sheet(path: Path) -> pd.DataFrame:
     except Exception as error:
         raise InputError(f"The Excel sheet cannot be read: {type(error).__name__}.", path,
                          remedy="it takes the package openpyxl and an undamaged file.") from None
+    raw.columns = as_published([str(c) for c in raw.columns])
     lost = [c for c in _ODIR_NEEDS if c not in raw]
+    note_rows(path, len(raw))
     if not lost: return raw
     raise InputError(f"The label table lacks the column '{lost[0]}'.", path, remedy="fetch the published file.")
 
@@ -252,8 +271,8 @@ def _odir_table(folder: Path) -> tuple[pd.DataFrame, Path]:
         found = [folder/n for n in _ODIR_SHEETS if (folder/n).is_file()]
         if not found: raise
         return _odir_sheet(found[0]), found[0]
-    return read_csv(path, _ODIR_NEEDS, [],
-                    text=["ID", *_ODIR_NEEDS[2:7]]), path
+    return read_csv(path, _ODIR_NEEDS, ["filename"],
+                    text=["ID", *_ODIR_NEEDS[2:7], "filename"]), path
 
 # %% ../../nbs/core/datasets/vindr.ipynb #e2b0194d
 def _letters_differ(eyes: dict, whole: dict[str, float]) -> bool:
@@ -280,10 +299,30 @@ def _odir_eyes(row: dict, labels_of: str) -> tuple[list[dict], bool]:
                          view=side.lower(), **rest, **labels))
     return rows, _letters_differ(eyes, whole)
 
+# %% ../../nbs/core/datasets/vindr.ipynb #f908e4b9
+_ODIR_FOLDERS = ("ODIR-5K/Training Images", "Training Images", "ODIR-5K_Training_Dataset", "ODIR-5K_Training_Images",
+                 "ODIR-5K/ODIR-5K/Training Images")
+
+def _odir_places(folder: Path, files: list[str]) -> list[str]:
+    "Where each photograph lies: as it was taken, or preprocessed; under its name or with another ending."
+    native, cut = files_below(folder, *_ODIR_FOLDERS), files_below(folder, "preprocessed_images")
+    usual = "ODIR-5K/Training Images" if native or not cut else "preprocessed_images"
+    stems = by_stem(cut) | by_stem(native)
+    named = cut | native
+    return [
+        named.get(f) or stems.get(PurePosixPath(f).stem) or f"{usual}/{f}"
+        for f in files]
+
+# %% ../../nbs/core/datasets/vindr.ipynb #8d4dd654
+def _odir_listed(m: Manifest, raw: pd.DataFrame) -> Manifest:
+    "Of Kaggle's preprocessed images alone, the eyes that its table lists: 6,392 of the 7,000 were preprocessed."
+    alone = m.table.path.str.startswith("preprocessed_images/").all()
+    if not alone or "filename" not in raw: return m
+    stems = {PurePosixPath(f).stem for f in raw.filename.dropna()}
+    listed = [PurePosixPath(p).stem in stems for p in m.table.path]
+    return m.subset(np.array(listed))
+
 # %% ../../nbs/core/datasets/vindr.ipynb #d1960bef
-_ODIR_FOLDERS = ("ODIR-5K/Training Images", "Training Images", "ODIR-5K_Training_Dataset", "ODIR-5K_Training_Images")
-
-
 def odir(folder: str|Path,
          labels_of="eye", # eye or patient
          seed=0,
@@ -294,6 +333,7 @@ def odir(folder: str|Path,
     folder = Path(folder)
     raw, path = _odir_table(folder)
     raw["source_row"] = np.arange(1, len(raw) + 1)
+    every = raw
     raw = raw.drop_duplicates("ID").reset_index(drop=True)
     rows, differ = [], 0
     for values in raw.itertuples(index=False):
@@ -301,12 +341,11 @@ def odir(folder: str|Path,
         rows += eyes
         differ += other
     if not rows: raise InputError("The table has no photograph of a fundus.", path, remedy="fetch it again.")
-    cut = files_below(folder, "preprocessed_images", *_ODIR_FOLDERS)
-    native = files_below(folder, *_ODIR_FOLDERS)
-    for r in rows:
-        r["path"] = native.get(r["path"]) or cut.get(r["path"]) or f"ODIR-5K/Training Images/{r['path']}"
+    table = pd.DataFrame(rows)
+    table["path"] = _odir_places(folder, table.path.tolist())
     facts = dict(source=str(path), labels_of=labels_of,
                  left_out=2*len(raw) - len(rows), patients_whose_keywords_and_letters_differ=differ,
                  split="70/10/20 % of the patients, stratified", uncertain="zeros")
-    m = Manifest(pd.DataFrame(rows), ODIR8, "odir", folder, facts=facts)
-    return stratified(m, {"train": .7, "val": .1, "test": .2}, seed)
+    m = Manifest(table, ODIR8, "odir", folder, facts=facts)
+    m = stratified(m, {"train": .7, "val": .1, "test": .2}, seed)
+    return _odir_listed(m, every)                           # after the split, which is that of the whole set

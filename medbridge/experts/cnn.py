@@ -35,15 +35,25 @@ class _Pooled(torch.nn.Module):
 # %% ../../nbs/core/experts/cnn.ipynb #07c5f7e5
 def _shape(node) -> tuple:
     "Of a node's result; empty where it is no tensor."
-    result = node.meta.get("tensor_meta")
-    return tuple(getattr(result, "shape", ()))
+    return node.meta.get("shape", ())
+
+# %% ../../nbs/core/experts/cnn.ipynb #58683e87
+def _note_shapes(traced, x: Tensor) -> None: # a graph, and its input
+    "Run a graph once, and write the shape of every tensor to its node."
+    # torch's own ShapeProp does so too, and imports a computer algebra system for it
+    from torch import fx
+    class Noting(fx.Interpreter):
+        def run_node(self, n):
+            result = super().run_node(n)
+            if isinstance(result, Tensor): n.meta["shape"] = tuple(result.shape)
+            return result
+    with torch.no_grad(): Noting(traced).run(x)
 
 # %% ../../nbs/core/experts/cnn.ipynb #b38d4a9c
 def _traced(model, size: tuple[int, int]): # height, width of the input
     "The network's graph, with the shapes for an input of this size. What timm marks as closed is not entered."
     from timm.models._features_fx import get_notrace_functions, get_notrace_modules
     from torch import fx
-    from torch.fx.passes.shape_prop import ShapeProp
     leaves = set(get_notrace_modules())
     class Tracer(fx.Tracer):
         def is_leaf_module(self, module, name):
@@ -51,8 +61,7 @@ def _traced(model, size: tuple[int, int]): # height, width of the input
             return super().is_leaf_module(module, name)
     tracer = Tracer(autowrap_functions=tuple(get_notrace_functions()))
     traced = fx.GraphModule(model, tracer.trace(model))
-    empty = torch.zeros(1, 3, *size)
-    with torch.no_grad(): ShapeProp(traced).propagate(empty)
+    _note_shapes(traced, torch.zeros(1, 3, *size))
     return traced
 
 # %% ../../nbs/core/experts/cnn.ipynb #ba0fa6b2
@@ -226,7 +235,8 @@ class _MapReader(Expert):
         same = torch.nn.Identity()
         scale = self.width**-0.5
         weights, biases = (self.eye,)*3, (None,)*3
-        return BlockParts(_layer_norm, weights, biases, 1, scale, out=same, norm2=same, mlp=torch.zeros_like)
+        return BlockParts(_layer_norm, weights, biases, 1, scale, out=same, norm2=same,
+                          mlp=torch.zeros_like)
 
     def final_norm(self, x: Tensor) -> Tensor: return _layer_norm(x)
 
@@ -259,8 +269,9 @@ class CNNExpert(_MapReader):
         traced, states, embed_dim = _find_states(name, model, view.size)
         width, *grid = _shape(states[0])[1:]
         patch_size = view.size[0]//grid[0]
-        super().__init__(name, model, view, config, depth=len(states) - 1, width=width, embed_dim=embed_dim,
-                         patch_size=patch_size, grid=tuple(grid), card=card)
+        super().__init__(name, model, view, config,
+                         depth=len(states) - 1, width=width, embed_dim=embed_dim, patch_size=patch_size,
+                         grid=tuple(grid), card=card)
         self.model.to(memory_format=torch.channels_last)
         self._pieces = [_pieces(traced, states)]    # nested, so that torch does not register the weights twice
         self.register_buffer("eye", torch.eye(width), persistent=False)
@@ -332,10 +343,12 @@ def timm_view(pretrained: dict, # timm's `pretrained_cfg`
     from timm.data import resolve_data_config
     c = resolve_data_config(pretrained_cfg=pretrained)
     size = tuple(c["input_size"][1:])
-    mean, std = tuple(c["mean"]), tuple(c["std"])
+    mean = tuple(c["mean"])
+    std = tuple(c["std"])
     resize = "squash" if c["crop_mode"] == "squash" else "shortest"
     edge = math.floor(min(size)/c["crop_pct"])
-    return ViewTransform(size, mean, std, resize, edge=edge, kernel=c["interpolation"], engine="pil")
+    return ViewTransform(size, mean, std, resize, edge=edge, kernel=c["interpolation"],
+                         engine="pil")
 
 # %% ../../nbs/core/experts/cnn.ipynb #11d807c8
 def _in_float32(tensor: Tensor) -> Tensor:
@@ -349,7 +362,8 @@ def _filled(model, state: dict[str, Tensor], folder: Path):
     absent = set(own) - set(state)
     missing = [k for k in absent if "num_batches" not in k]
     wanted = {k: v for k, v in state.items() if k in own}
-    wrong = [k for k, v in wanted.items() if v.shape != own[k].shape]
+    wrong = [k for k, v in wanted.items()
+             if v.shape != own[k].shape]
     check_fit(missing, wrong, folder)
     exact = {k: _in_float32(v) for k, v in wanted.items()}
     model.load_state_dict(exact, strict=False)

@@ -32,7 +32,8 @@ class ViewTransform:
     size: tuple[int, int]              # height, width that the tower takes
     mean: tuple = (0.5, 0.5, 0.5)      # per channel, of values in [0, 1]
     std: tuple = (0.5, 0.5, 0.5)       # per channel
-    resize: str = "squash"             # squash: to `size`; shortest: short edge, centre crop; longest: long edge, pad
+    resize: str = "squash"             # squash: to `size`; shortest: short edge, centre crop; longest: long edge, pad;
+                                       # crop: centre crop of native pixels; none: images have `size` already
     edge: int|None = None              # edge in pixels for `shortest` (default: the smaller side of `size`)
     kernel: str = "bicubic"            # bicubic | bilinear | lanczos, always antialiased
     engine: str = "tensor"             # tensor: torchvision on uint8 tensors; pil: Pillow
@@ -156,6 +157,18 @@ def cut_box(image: Tensor, # (C, H, W)
                          remedy="boxes are (x0, y0, x1, y1) in native pixels.")
     return image[..., y0:y1, x0:x1]
 
+# %% ../../nbs/core/experts/core.ipynb #cb1a18de
+def _as_it_is(image: Tensor, view: ViewTransform) -> Tensor:
+    "An image that is not resized. Raises `InputError` where its size is not the tower's and no crop is allowed."
+    height, width = image.shape[-2:]
+    if view.resize == "crop":
+        return _centre_crop(_pad_to(image, view.size, view.fill), view)
+    if (height, width) == tuple(view.size): return image
+    rows, columns = view.size
+    raise InputError(f"An image of {width} x {height} pixels, where the model's processor resizes nothing and "
+                     f"its tower " f"takes {columns} x {rows}.",
+                     remedy="resize it, or load the expert with processor=\"default\".")
+
 # %% ../../nbs/core/experts/core.ipynb #66a2e3e4
 def crop_resize(image: Tensor,            # (C, H, W) uint8
                 view: ViewTransform,
@@ -168,6 +181,7 @@ def crop_resize(image: Tensor,            # (C, H, W) uint8
     if local or view.resize == "squash": return _resized(image, view.size, view)
     if view.resize == "shortest": return _fit_shortest(image, view)
     if view.resize == "longest": return _fit_longest(image, view)
+    if view.resize in ("crop", "none"): return _as_it_is(image, view)
     raise ValueError(f"unknown resize '{view.resize}'")
 
 # %% ../../nbs/core/experts/core.ipynb #1b93d218
@@ -189,6 +203,7 @@ def make_views(pixels: Tensor|np.ndarray, # (C, H, W) float in [0, 1] or uint8
 # %% ../../nbs/core/experts/core.ipynb #4167e48a
 def _pixels_of_input(height: int, width: int, view: ViewTransform) -> float:
     "Pixels of the input for one native pixel, under a transform that keeps the aspect."
+    if view.resize in ("crop", "none"): return 1.0
     if view.resize == "shortest":
         return (view.edge or min(view.size))/min(height, width)
     return min(view.size[0]/height,

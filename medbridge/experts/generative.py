@@ -5,20 +5,22 @@
 # %% auto #0
 __all__ = ['IMAGENET', 'OPENAI', 'HALF', 'LANGUAGE_MODEL', 'Tower', 'fill_tower', 'language_text', 'add_language_model',
            'tiny_config', 'TowerExpert', 'Dinov2Expert', 'Blip2Expert', 'Blip2Queried', 'LlavaExpert', 'GemmaExpert',
-           'InternVLExpert', 'no_language_model']
+           'InternVLExpert']
 
 # %% ../../nbs/core/experts/generative.ipynb #4d1c0631
-import json
+import copy, json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ..basics import InputError
-from .clip import check_fit, clip_parts, from_pretrained, read_config
-from .clip import read_tensors, view_of, weight_files
+from .clip import check_fit, clip_parts, from_pretrained, no_language_model, read_config
+from .clip import read_tensors, weight_files
 from .core import IMAGENET_MEAN, IMAGENET_STD, OPENAI_MEAN, OPENAI_STD
 from .core import BlockParts, Expert, ViewTransform, randomise, register
+from .sidefiles import check_size, distinct, read_tokenizer, view_of
 
 # %% ../../nbs/core/experts/generative.ipynb #fb014d13
 IMAGENET, OPENAI = (IMAGENET_MEAN, IMAGENET_STD), (OPENAI_MEAN, OPENAI_STD)
@@ -56,11 +58,28 @@ def _files_with(folder: Path, wanted) -> list[Path]:
     shards = {f for key, f in places.items() if wanted(key)}
     return sorted(folder/f for f in shards) or weight_files(folder)
 
+# %% ../../nbs/core/experts/generative.ipynb #7bc98226
+def _fresh(config) -> nn.Module:
+    "A model of transformers with fresh weights in float32, whatever its configuration says."
+    from transformers import AutoModel
+    return AutoModel.from_config(copy.deepcopy(config), dtype=torch.float32)   # it writes the type into what it gets
+
+
+def _give_type(model: nn.Module, dtype: torch.dtype) -> None:
+    "The type for all that a checkpoint holds: parameters, and buffers that are saved."
+    for module in model.modules():
+        for p in module.parameters(recurse=False):
+            if p.is_floating_point(): p.data = p.data.to(dtype)
+        for name, buffer in module.named_buffers(recurse=False):
+            saved = name not in module._non_persistent_buffers_set
+            if saved and buffer.is_floating_point():
+                setattr(module, name, buffer.to(dtype))
+
 # %% ../../nbs/core/experts/generative.ipynb #e6007f29
 def fill_tower(tower: nn.Module, # filled in place
                folder: Path,     # with model.safetensors, or its index and shards
                rename,           # a checkpoint's key -> the module's key, or None for what is not wanted
-               dtype=None,       # of the module from here on; None: as it is, and weights are read in float32
+               dtype=None,       # of the module from here on; None: float32
               ) -> None:
     "Read a module's tensors and no others. Raises `InputError` for a missing or damaged file, or an unfit tensor."
     folder = Path(folder)
@@ -70,28 +89,21 @@ def fill_tower(tower: nn.Module, # filled in place
         return name if name in own else None
     def is_wanted(key): return wanted(key) is not None
     for path in _files_with(folder, is_wanted): found |= read_tensors(path, wanted)
-    wrong = [k for k, v in found.items() if v.shape != own[k].shape]
+    wrong = [k for k, v in found.items()
+             if v.shape != own[k].shape]
     check_fit(set(own) - set(found), wrong, folder)
     exact = dtype or torch.float32
-    tower.load_state_dict({k: v.to(exact) for k, v in found.items()}, strict=False)
-    if dtype is not None: tower.to(dtype)
+    _give_type(tower, exact)
+    tower.load_state_dict(
+        {k: v.to(exact) for k, v in found.items()}, strict=False)
 
-# %% ../../nbs/core/experts/generative.ipynb #a4d14ddc
+# %% ../../nbs/core/experts/generative.ipynb #f3906004
 LANGUAGE_MODEL = "language-model"
 
 
 def _read_tokenizer(folder: Path):
     "The folder's tokenizer, which pads on the right. Raises `InputError` where there is none, or it is damaged."
-    from transformers import AutoTokenizer
-    remedy = "fetch the whole folder, or leave `text` out."
-    # without files transformers makes an empty tokenizer, which knows no word
-    files = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json")
-    present = [f for f in files if (Path(folder)/f).is_file()]
-    if not present: raise InputError("The folder has no tokenizer.", folder, remedy=remedy)
-    try: tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:
-        problem = f"The tokenizer cannot be read ({type(error).__name__})."
-        raise InputError(problem, folder, remedy=remedy) from error
+    tokenizer = read_tokenizer(folder)
     if tokenizer.pad_token is None: tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"      # a causal model: what follows a prompt does not change it
     return tokenizer
@@ -104,7 +116,8 @@ def language_text(expert: Expert,     # with a language model and its tokenizer
     # ours: tokens that the tokenizer adds are read, not averaged: the first holds most of the norm
     assert expert.tokenizer is not None
     tokens = expert.tokenizer(prompts)
-    t = {k: v.to(expert.device) for k, v in tokens.items()}
+    t = {k: v.to(expert.device)
+         for k, v in tokens.items()}
     language = expert.model.get_submodule("language_model")
     is_read = t["attention_mask"]
     out = language(input_ids=t["input_ids"], attention_mask=is_read, use_cache=False)
@@ -129,18 +142,17 @@ def add_language_model(expert: Expert, # of a generative VLM
                       ) -> Expert:
     "Read the language model of `folder` into an expert, in place. Raises `InputError` where that is not possible."
     # weights or tokenizer may be missing, and an encoder-decoder will not do
-    from transformers import AutoModel
     if getattr(config.text_config, "is_encoder_decoder", False):
         problem = (f"The language model of '{expert.name}' is an encoder and a decoder, "
                    "which has no one last hidden state of a prompt.")
         raise InputError(problem, remedy="leave `text` out, or choose a model with a decoder only.")
     tokenizer = _read_tokenizer(folder)
-    language = AutoModel.from_config(config.text_config).eval().requires_grad_(False)
+    language = _fresh(config.text_config).eval().requires_grad_(False)
     fill_tower(language, folder, _text_key, dtype)
     expert.model.language_model = language
     def tokens_of(prompts):
         return dict(tokenizer(prompts, padding=True, return_special_tokens_mask=True, return_tensors="pt"))
-    expert.tokenizer = tokens_of
+    expert.tokenizer = distinct(tokens_of, folder)
     expert.config = dict(expert.config, text=LANGUAGE_MODEL)
     return expert
 
@@ -179,12 +191,11 @@ def tiny_config(kind: str,
 # %% ../../nbs/core/experts/generative.ipynb #1370e495
 def _empty(kind: str, config) -> Tower:
     "A tower of `kind` with fresh weights, from the model's configuration."
-    from transformers import AutoModel
-    if kind == "dinov2": return Tower(AutoModel.from_config(config), None, config)
+    if kind == "dinov2": return Tower(_fresh(config), None, config)
     if kind == "blip2":
         from transformers import Blip2VisionModel
         return Tower(Blip2VisionModel(config.vision_config), None, config)
-    tower = AutoModel.from_config(config.vision_config)
+    tower = _fresh(config.vision_config)
     if kind == "llava":
         from transformers.models.llava.modeling_llava import LlavaMultiModalProjector as Projector
     elif kind == "gemma3":
@@ -380,22 +391,23 @@ def _build(kind: str, name: str, tower: Tower, view: ViewTransform, card=None) -
     return cls(name, tower, view, facts, depth, v.hidden_size, embed_dim, patch, grid,
                n_prefix=n_prefix, card=card)
 
-# %% ../../nbs/core/experts/generative.ipynb #31084336
-def _view(folder, kind: str, config) -> ViewTransform:
-    "The folder's published processor; a tower with a fixed position embedding keeps its own input size."
-    size = _pair(_vision(kind, config).image_size)
-    published = dict(dinov2=IMAGENET, internvl=IMAGENET, gemma3=HALF)
-    mean, std = published.get(kind, OPENAI)
-    resize = "shortest" if kind in ("dinov2", "llava") else "squash"
-    view = view_of(folder, size[0], mean, std, resize)
-    if kind == "dinov2" or tuple(view.size) == size: return view
-    return ViewTransform(size, view.mean, view.std, view.resize, size[0], view.kernel, view.engine)
+# %% ../../nbs/core/experts/generative.ipynb #4ad3cc52
+_USUAL = dict(dinov2=("BitImageProcessor", IMAGENET, "shortest"),
+              internvl=("GotOcr2ImageProcessor", IMAGENET, "squash"),
+              gemma3=("Gemma3ImageProcessor", HALF, "squash"), llava=("CLIPImageProcessor", OPENAI, "shortest"),
+              blip2=("BlipImageProcessor", OPENAI, "squash"))
 
-# %% ../../nbs/core/experts/generative.ipynb #ad2a7144
-def no_language_model(name: str) -> InputError:
-    "The error for `text=\"language-model\"` asked of a model that has none."
-    problem = f"'{name}' has no language model to read prompts with."
-    return InputError(problem, remedy="leave `text` out; it serves BLIP-2, LLaVA, Gemma 3, InternVL and Qwen-VL.")
+
+def _view(folder, kind: str, config, processor=None) -> ViewTransform:
+    "The folder's published processor. Raises `InputError` where it makes another input than a fixed tower takes."
+    size = _pair(_vision(kind, config).image_size)
+    usual, (mean, std), resize = _USUAL[kind]
+    view = view_of(folder, size[0], mean, std, resize, usual=usual,
+                   processor=processor)
+    if processor is not None and kind != "dinov2":
+        view = replace(view, size=size)
+    if kind != "dinov2": check_size(view, size, folder)
+    return view
 
 # %% ../../nbs/core/experts/generative.ipynb #b1ea942c
 def _read_tower(kind: str, folder, config, dtype=None,
@@ -414,15 +426,16 @@ def _read_tower(kind: str, folder, config, dtype=None,
 # %% ../../nbs/core/experts/generative.ipynb #0f8746af
 def _loader(kind: str):
     "The family's `from_folder`."
-    def from_folder(folder, name: str, card=None, dtype=None, text=None) -> Expert:
+    def from_folder(folder, name: str, card=None, dtype=None, text="own", processor=None) -> Expert:
         from transformers import AutoConfig
         read_config(folder)
-        if text is not None and kind == "dinov2": raise no_language_model(name)
+        with_language = text == LANGUAGE_MODEL         # these models have no text side of their own
+        if with_language and kind == "dinov2": raise no_language_model(name)
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        queried = text is not None and kind == "blip2"
+        queried = with_language and kind == "blip2"
         tower = _read_tower(kind, folder, config, dtype, queried)
-        expert = _build(kind, name, tower, _view(folder, kind, config), card)
-        return expert if text is None else add_language_model(expert, Path(folder), config, dtype)
+        expert = _build(kind, name, tower, _view(folder, kind, config, processor), card)
+        return expert if not with_language else add_language_model(expert, Path(folder), config, dtype)
     return from_folder
 
 # %% ../../nbs/core/experts/generative.ipynb #b3e94f6b

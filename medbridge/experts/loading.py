@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..basics import InputError, did_you_mean
-from .clip import fixed_size, read_config
+from .clip import fixed_size, no_language_model, read_config
 from .core import FAMILIES, Expert, family, family_names
-from .generative import no_language_model
+from .sidefiles import DEFAULT
 
 # %% ../../nbs/core/experts/loading.ipynb #5f595678
 EMBEDDED = ("lite0-imagenet", "tinyclip-scenes", "tinysiglip-radio")
@@ -58,11 +58,18 @@ def _family_of(folder: Path):
     raise _no_adapter(folder/"config.json", kind, "auto_map" in config)
 
 # %% ../../nbs/core/experts/loading.ipynb #813845b9
+def _own_settings(name: str) -> InputError:
+    "The error for a processor asked of a model whose one configuration says how images are prepared."
+    return InputError(f"'{name}' says in its own configuration how images are prepared.",
+                      remedy="leave `processor` out.")
+
+# %% ../../nbs/core/experts/loading.ipynb #8de66bf9
 def from_folder(folder: Path,
                 name: str,        # how it was asked for
                 dtype=None,       # as in `load`
                 image_shape=None, # as in `load`
-                text=None,        # as in `load`
+                text="own",       # as in `load`
+                processor=None,   # as in `load`
                ) -> Expert:
     "An expert from a local folder; the family is read from its configuration."
     folder, card = Path(folder), None
@@ -74,9 +81,11 @@ def from_folder(folder: Path,
     if image_shape is not None:
         if "image_shape" not in known: raise fixed_size(name)
         options["image_shape"] = image_shape
-    if text is not None:
-        if "text" not in known: raise no_language_model(name)
-        options["text"] = text
+    if "text" in known: options["text"] = text
+    elif text == "language-model": raise no_language_model(name)
+    if processor is not None:
+        if "processor" not in known: raise _own_settings(name)
+        options["processor"] = processor
     return found.from_folder(folder, name, **options)
 
 # %% ../../nbs/core/experts/loading.ipynb #1eec2c4e
@@ -120,12 +129,13 @@ def _fetch(name: str, revision) -> Path:
 # %% ../../nbs/core/experts/loading.ipynb #fb3eaf5b
 def _embedded(name: str, revision, **options) -> Expert:
     "An expert of the package."
-    if revision or "image_shape" in options or "text" in options:
+    text = options.get("text", "own")
+    if revision or "image_shape" in options or "processor" in options or text == "language-model":
         raise InputError(f"'{name}' is embedded: it has one revision, one input size and no language model.",
-                         remedy="leave `revision`, `image_shape` and `text` out.")
+                         remedy="leave `revision`, `image_shape`, `processor` and `text` out.")
     if name == "lite0-imagenet":
         from medbridge.experts.cnn import lite0
-        return lite0(**options)
+        return lite0(dtype=options.get("dtype"))
     folder = asset_folder(name)
     if not folder.is_dir():
         raise InputError(f"The weights of '{name}' are missing from the package.", folder,
@@ -136,6 +146,7 @@ def _embedded(name: str, revision, **options) -> Expert:
 def _densenet(name: str, revision, **options) -> Expert:
     "A DenseNet of torchxrayvision."
     from medbridge.experts.xrv import load_densenet
+    if options.get("text", "own") is None: options.pop("text")      # it has none
     if revision or set(options) - {"dtype"}:
         raise InputError(f"'{name}' is a DenseNet of torchxrayvision: it has one revision, one input size and no "
                          "language model.", remedy="leave `revision`, `image_shape` and `text` out.")
@@ -172,7 +183,7 @@ def _load(name: str, revision, **options) -> Expert:
     raise did_you_mean(name, EMBEDDED, "expert")
 
 # %% ../../nbs/core/experts/loading.ipynb #33809b0a
-def _check_options(image_shape, aspect, text, max_pixels) -> None:
+def _check_options(image_shape, aspect, text, max_pixels, processor=None) -> None:
     "Raises `InputError` for options that are unknown or exclude each other."
     if image_shape is not None and (len(image_shape) != 2 or min(image_shape) < 1):
         raise InputError(f"`image_shape` {image_shape} is not (height, width) in pixels.",
@@ -184,8 +195,10 @@ def _check_options(image_shape, aspect, text, max_pixels) -> None:
                          remedy="give one of them.")
     if aspect == "fixed" and max_pixels is not None:
         raise InputError("`max_pixels` is for aspect=\"own\".", remedy="give both, or `image_shape`.")
-    if text not in (None, "language-model"):
-        raise did_you_mean(str(text), ("language-model",), "text side")
+    if text not in ("own", None, "language-model"):
+        raise did_you_mean(str(text), ("own", "language-model"), "text side")
+    if processor not in (None, DEFAULT):
+        raise did_you_mean(str(processor), (DEFAULT,), "processor")
 
 # %% ../../nbs/core/experts/loading.ipynb #8a60a333
 def load(name: str,               # embedded, a folder, or a model of the hub or of torchxrayvision: as in the table
@@ -194,13 +207,17 @@ def load(name: str,               # embedded, a folder, or a model of the hub or
          dtype=None,              # torch dtype; default: float32
          image_shape: tuple[int, int]|None = None, # native height, width of the images, for towers that take any grid
          aspect="fixed",          # of such towers (NaFlex, Qwen-VL): fixed (one grid for all views), own (each view's)
-         text: str|None = None,   # "language-model": prompts of a generative VLM pass its language model
+         text: str|None = "own",  # own: the text encoder that it has; None: no text; "language-model": prompts of a
+                                  # generative VLM pass its language model
          max_pixels: int|None = None, # most pixels of a view, for aspect="own"; None: as the published processor
+         processor: str|None = None, # None: images as the folder's files say; "default": as is usual in the family
         ) -> Expert:
     "A frozen expert by name. Raises `InputError` for an unknown name, a damaged folder, or a model that cannot be had."
-    _check_options(image_shape, aspect, text, max_pixels)
-    asked = dict(image_shape=None if image_shape is None else tuple(image_shape), text=text)
-    given = {k: v for k, v in asked.items() if v is not None}
+    _check_options(image_shape, aspect, text, max_pixels, processor)
+    asked = dict(image_shape=None if image_shape is None else tuple(image_shape), processor=processor)
+    given: dict = {k: v for k, v in asked.items()
+                   if v is not None}
+    if text != "own": given["text"] = text
     expert = _load(str(name), revision, dtype=dtype, **given)
     if aspect == "own":
         from medbridge.experts.aspect import OwnAspect

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..basics import InputError
-from .clip import OPEN_CLIP, TRANSFORMERS, check_fit, read_tensors, weight_files
+from .clip import OPEN_CLIP, TRANSFORMERS, check_fit, no_language_model, read_tensors, weight_files
 from .core import OPENAI_MEAN, OPENAI_STD, BlockParts, Expert, ViewTransform, randomise, register
 
 # %% ../../nbs/core/experts/openclip.ipynb #15ad4cdf
@@ -104,7 +104,8 @@ def _build_timm(name: str, model, view: ViewTransform, config: dict, tokenizer, 
     grid = tuple(v.patch_embed.grid_size)
     patch_size = v.patch_embed.patch_size[0]
     with torch.no_grad():
-        embed_dim = model.visual(torch.zeros(1, 3, *view.size)).shape[-1]
+        weight = next(v.parameters())
+        embed_dim = model.visual(weight.new_zeros(1, 3, *view.size)).shape[-1]
     return TimmCLIPExpert(name, model, view, config, len(v.blocks), v.embed_dim, embed_dim,
                           patch_size, grid, n_prefix=v.num_prefix_tokens, **_scale_and_bias(model),
                           tokenizer=tokenizer, card=card)
@@ -213,17 +214,20 @@ def _view_of(preprocess: dict, size: int) -> ViewTransform:
                          edge=size, kernel=preprocess.get("interpolation", "bicubic"), engine="pil")
 
 # %% ../../nbs/core/experts/openclip.ipynb #8bcf0f8d
-def _from_folder(folder, name: str, card=None, dtype=None) -> Expert:
+def _from_folder(folder, name: str, card=None, dtype=None,
+                 text="own", # None: without text, and no tokenizer is needed
+                ) -> Expert:
+    if text not in ("own", None): raise no_language_model(name)
     folder = Path(folder)
     config = _read_open_clip(folder)
     c = config["model_cfg"]
     model = _empty_model(folder, name, c)
+    model = model.to(dtype or torch.float32)   # a text model's own configuration may ask for another type
     _fill(model, folder, dtype)
-    if dtype is not None: model = model.to(dtype)
     view = _view_of(config.get("preprocess_cfg", {}),
                     c["vision_cfg"].get("image_size", 224))
-    return _build(name, model.eval(), view, config,
-                  _tokenizer(folder, name, dict(c.get("text_cfg", {}))), card)
+    tokenizer = _tokenizer(folder, name, dict(c.get("text_cfg", {}))) if text else None
+    return _build(name, model.eval(), view, config, tokenizer, card)
 
 # %% ../../nbs/core/experts/openclip.ipynb #2f8ed679
 _TINY_TEXT = dict(context_length=24, vocab_size=99, width=32, heads=4, layers=2)

@@ -17,7 +17,8 @@ from torch import Tensor
 from ..basics import InputError
 from .clip import read_config
 from .core import BlockParts, Expert, ViewTransform, randomise, register
-from .generative import OPENAI, Tower, add_language_model, fill_tower, language_text
+from .generative import LANGUAGE_MODEL, OPENAI, Tower, add_language_model, fill_tower, language_text
+from .sidefiles import DEFAULT, kernel_of, published_processor, scale_of
 
 # %% ../../nbs/core/experts/qwen.ipynb #a6db90c8
 def smart_size(height: int, width: int,          # native pixels
@@ -159,7 +160,8 @@ class QwenExpert(Expert):
 
     def final_norm(self, x: Tensor) -> Tensor: return self.tower.merger.ln_q(x)
     def patch_map(self, values: Tensor) -> Tensor:
-        return values[..., :len(self.back)][..., self.back].unflatten(-1, self.grid)
+        return values[..., :len(self.back)][..., self.back].unflatten(
+            -1, self.grid)
 
 # %% ../../nbs/core/experts/qwen.ipynb #be615ce3
 class Qwen3Expert(QwenExpert):
@@ -194,21 +196,22 @@ def _normalisation(kind: str) -> tuple: # mean, standard deviation
     return OPENAI if kind.startswith("qwen2") else ((0.5,)*3, (0.5,)*3)
 
 # %% ../../nbs/core/experts/qwen.ipynb #22854b20
-def _view(folder: Path, v, shape) -> tuple[ViewTransform, tuple[int, int]]:
+def _view(folder: Path, v, shape, processor=None) -> tuple[ViewTransform, tuple[int, int]]:
     """448 px squared (rounded to whole blocks), or `smart_resize` of an image shape with the folder's limits
     on pixels; and these limits."""
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
-    published = (Path(folder)/"preprocessor_config.json").is_file()
-    p = Qwen2VLImageProcessor.from_pretrained(folder, local_files_only=True) if published else Qwen2VLImageProcessor()
+    mean, std = _normalisation(v.model_type)
+    p = Qwen2VLImageProcessor(image_mean=list(mean), image_std=list(std))
+    path = Path(folder)
+    if processor != DEFAULT: p, path = published_processor(folder, "Qwen2VLImageProcessor")
     limits = (p.size["shortest_edge"], p.size["longest_edge"])
     block = v.patch_size*v.spatial_merge_size
     side = max(1, round(448/block))*block
     size = (side, side)
-    if shape is not None: size = smart_size(shape[0], shape[1], block, *limits)
-    mean, std = _normalisation(v.model_type)
-    if published:
-        mean, std = tuple(p.image_mean), tuple(p.image_std)
-    return ViewTransform(tuple(size), mean, std), limits
+    if shape is not None:
+        size = smart_size(shape[0], shape[1], block, *limits)
+    return ViewTransform(tuple(size), *scale_of(p, path),
+                         kernel=kernel_of(p, path)), limits
 
 # %% ../../nbs/core/experts/qwen.ipynb #20bf373b
 def _vision_key(key: str) -> str|None:
@@ -218,7 +221,8 @@ def _vision_key(key: str) -> str|None:
 
 # %% ../../nbs/core/experts/qwen.ipynb #17f7e630
 def _loader(kind: str):
-    def from_folder(folder, name: str, card=None, dtype=None, image_shape=None, text=None) -> Expert:
+    def from_folder(folder, name: str, card=None, dtype=None, image_shape=None, text="own",
+                    processor=None) -> Expert:
         from transformers import AutoConfig
         folder = Path(folder)
         read_config(folder)
@@ -226,10 +230,10 @@ def _loader(kind: str):
         cls, vision = _classes(kind)
         tower = vision(config.vision_config).eval()
         fill_tower(tower, folder, _vision_key, dtype)
-        view, limits = _view(folder, config.vision_config, image_shape)
+        view, limits = _view(folder, config.vision_config, image_shape, processor)
         expert = cls(name, Tower(tower, None, config), view, card)
         expert.limits = limits
-        return expert if text is None else add_language_model(expert, folder, config, dtype)
+        return expert if text != LANGUAGE_MODEL else add_language_model(expert, folder, config, dtype)
     return from_folder
 
 # %% ../../nbs/core/experts/qwen.ipynb #52f7409f

@@ -11,7 +11,7 @@ __all__ = ['AT_REST', 'Prediction', 'collected', 'image_list', 'check_files', 'k
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from ..evaluation.calibrate import Calibration
 from ..experts.core import Expert
 from ..markup import html_table
 from . import cache, card
-from .bridge import Bridge, Config, Output, Scorer
+from .bridge import blank_text, Bridge, Config, Output, Scorer
 from .routing import GrownRouter
 from .text import text_embeddings
 from .views import Views
@@ -125,7 +125,8 @@ def ask(bridge: Bridge, features: list, boxes: Tensor, # as `FeatureStore.batch`
         text: list[Tensor|None]|None = None) -> Output:
     "One pass, on the device of the trainable parts."
     device = next(bridge.parameters()).device
-    asked = [f.to(device) if k else None for f, k in zip(features, keep)]
+    asked = [f.to(device) if k else None
+             for f, k in zip(features, keep)]
     return bridge(asked, boxes.to(device), text)
 
 # %% ../../nbs/core/mixture/core.ipynb #46e67e47
@@ -221,6 +222,7 @@ class Mixture:
                  experts=("lite0-imagenet", "tinyclip-scenes", "tinysiglip-radio"), # names, or Expert objects
                  views: Views|int = 5,      # number of views, or how they are sampled
                  device=None,               # torch device
+                 prompts: Callable = text_embeddings, # (expert, labels) -> (Y, 2, E); `blank_text` before weights are read
                  **options):                # of `Config`
         self.config = checked_config(labels, options)
         self.labels = list(labels)
@@ -231,7 +233,7 @@ class Mixture:
         self.facts: dict = {}                            # of training: data, epochs, results
         self.calibration: Calibration|None = None
         torch.manual_seed(self.config.seed)
-        self.bridge = Bridge(self.experts, self.labels, self.config).eval()
+        self.bridge = Bridge(self.experts, self.labels, self.config, prompts).eval()
         if device is not None: self.bridge.to(device)
 
     @property
@@ -321,7 +323,7 @@ class Mixture:
         c, calibration = card.read_folder(folder)
         views, options = saved_options(c)
         experts = experts or [e["name"] for e in c["experts"]]
-        model = cls(c["labels"], experts, views, device, **options)
+        model = cls(c["labels"], experts, views, device, blank_text, **options)
         check_experts(model.experts, c["experts"], folder)
         load_weights(model.bridge, folder/card.WEIGHTS)
         model.facts = c.get("facts", {})

@@ -7,6 +7,8 @@ __all__ = ['PHRASES', 'EYE', 'POSITIVE', 'NEGATIVE', 'NORMAL_CHEST', 'NORMAL_EYE
            'text_embeddings', 'zero_shot']
 
 # %% ../../nbs/core/mixture/text.ipynb #4a416b7e
+from weakref import WeakKeyDictionary
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -83,15 +85,25 @@ def mean_direction(sentences: Tensor # (P, E) embeddings
                        dim=-1)
 
 # %% ../../nbs/core/mixture/text.ipynb #75cc124b
+_kept: WeakKeyDictionary = WeakKeyDictionary() # expert -> {(label, precision, device): (2, E)}
+
+
+def _both_sides(expert, label: str) -> Tensor: # (2, E)
+    "Mean positive and mean negative embedding of a label's prompts."
+    kept = _kept.setdefault(expert, {})
+    key = label, expert.dtype, expert.device
+    if key not in kept:
+        positive, negative = label_prompts(label)
+        sides = [mean_direction(expert.text(positive)), mean_direction(expert.text(negative))]
+        kept[key] = torch.stack(sides)
+    return kept[key]
+
+
 def text_embeddings(expert,            # an Expert with a text encoder
                     labels: list[str],
                    ) -> Tensor:        # (Y, 2, E) float32: mean positive and mean negative embedding, unit length
     "Embed the prompts of `labels`; see `mean_direction`. Raises `InputError` for an expert without text."
-    def both_sides(label):
-        positive, negative = label_prompts(label)
-        return torch.stack(
-            [mean_direction(expert.text(positive)), mean_direction(expert.text(negative))])
-    return torch.stack([both_sides(label) for label in labels])
+    return torch.stack([_both_sides(expert, label) for label in labels])
 
 # %% ../../nbs/core/mixture/text.ipynb #5bb532f1
 def zero_shot(features: Tensor,   # (B, E) image features of the same expert

@@ -320,11 +320,13 @@ def _package_code(modules: tuple[str, ...]) -> str:
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #cbd9bc9c
 def _preset_of(parameters: dict[str, Any]) -> Any:
-    "The preset of these parameters, if they name one."
-    if "preset" not in parameters: return None
+    "The preset of these parameters, or the part of one, if they name one."
+    name = parameters.get("preset")
+    if not isinstance(name, str): return None
     # imported by name: this module's own code, and so every key, must not hang on the table
     presets = importlib.import_module("medbridge.reproduction.presets")
-    return presets.PRESETS.get(parameters.get("preset"))
+    known = name.partition("?")[0] in presets.PRESETS
+    return presets.preset(name) if known else None
 
 
 def _assets() -> Path:

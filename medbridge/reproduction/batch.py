@@ -15,7 +15,7 @@ import pandas as pd
 from . import artefacts, presets, report
 from .artefacts import NotebookFailed, project_root
 from ..basics import InputError, atomic_path, did_you_mean, fingerprint, write_json
-from .jobs import Job, jobs, needed
+from .jobs import Job, needed, planned
 
 # %% ../../nbs/core/reproduction/batch.ipynb #d31e995e
 class _Places:
@@ -31,21 +31,32 @@ class _Places:
         folder = self.root/"nbs/experiments"
         return folder/f"{job.notebook}.ipynb"
 
+# %% ../../nbs/core/reproduction/batch.ipynb #9c201687
+def _left(notebook: str, why: str) -> InputError:
+    "The error for jobs that were asked for and are not run."
+    return InputError(f"'{notebook}' is not run: {why}.", remedy="add to the data, sites or experts that are chosen.")
+
 # %% ../../nbs/core/reproduction/batch.ipynb #cb70915e
 class _Jobs(_Places):
     "The jobs of a preset, and where their artefacts lie."
-    def __init__(self, preset="smoke",              # how much: check, smoke, embedded, example or paper
+    def __init__(self, preset="smoke",              # check, smoke, embedded, example or paper, or a part of one
                  only: str|None = None,             # only jobs whose name starts with this, and what they read
                  root: str|Path|None = None,        # checkout (default: the one that the working folder lies in)
                  figures: str|Path|None = None,     # where figures go (default: `figures` of the checkout)
                  table="medbridge.reproduction.jobs",            # module whose EXPERIMENTS are run
                 ):
-        self.chosen = presets.preset(preset)
+        self.asked = presets.preset(preset)
         self.root = project_root(root)
         self.table = table
-        self.runs = self.root/"runs"/preset
-        self.figures = Path(figures or self.root/"figures").resolve()/preset
-        self.all = jobs(self.chosen, importlib.import_module(table).EXPERIMENTS)
+        folder = presets.folder_name(preset)
+        self.runs = self.root/"runs"/folder
+        self.figures = Path(figures or self.root/"figures").resolve()/folder
+        self.absent = report.absent(self.runs)       # as `reproduce` found it
+        self.chosen = presets.without(self.asked, self.absent)
+        rows = importlib.import_module(table).EXPERIMENTS
+        self.experiments = {row.notebook: row for row in rows}
+        self.all, self.not_run = planned(self.chosen, rows)
+        if only in self.not_run: raise _left(only, self.not_run[only])
         self.jobs = needed(self.all, only) if only else self.all
         self._by_name = {j.name: j for j in self.all}
         self._held = contextlib.ExitStack()
@@ -62,7 +73,7 @@ class _Jobs(_Places):
     def job(self, name: str) -> Job:
         "A job by name; `InputError` for an unknown one."
         known = self._by_name
-        if name not in known: raise did_you_mean(name, known, f"job of preset '{self.chosen.name}'")
+        if name not in known: raise did_you_mean(name, known, f"job of preset '{self.asked.name}'")
         return known[name]
 
 # %% ../../nbs/core/reproduction/batch.ipynb #9804d094
@@ -97,7 +108,14 @@ class _Keys(_Jobs):
         "Fingerprints of what a job reads: the numbers of other artefacts, and the label tables of real data sets."
         numbers = {name: _files(self.folder(name)).get("metrics.csv") for name in job.reads}
         data = {f"data {name}": _data_print(name) for name in job.datasets}
-        return {**numbers, **{name: said for name, said in data.items() if said}}
+        kept = {name: said for name, said in data.items() if said}
+        return {**numbers, **kept, **self.reasons(job)}
+
+    def reasons(self, job: Job) -> dict[str, str]:
+        "Fingerprint of why things are absent, for a notebook that writes it into tables; empty where nothing is."
+        some = any(self.absent.values())
+        if not some or self.experiments[job.notebook].computes: return {}
+        return {"not run": fingerprint(self.absent)}
 
     def problem(self, job: Job) -> str|None:
         "Why a job's artefact is not the one of today's code, parameters, data and versions; `None` when it is."
@@ -160,7 +178,7 @@ class Batch(_Stale):
     "The jobs of a preset, and where their artefacts lie. `InputError` for an unknown preset, and outside a checkout."
     def __repr__(self):
         size = f"{len(self.jobs)} jobs of {len(self.notebooks)} notebooks"
-        return f"Batch({self.chosen.name!r}, {size})"
+        return f"Batch({self.asked.name!r}, {size})"
 
     def lock(self) -> None:
         "Hold the folder while this process lives, and clear it; `InputError` when another batch is at work in it."
@@ -169,7 +187,7 @@ class Batch(_Stale):
 
     def paper(self) -> Path:
         "Write all tables and figures of the preset as one HTML page beside its figures; returns its path."
-        path = self.figures.parent/f"{self.chosen.name}.html"
+        path = self.figures.parent/f"{self.figures.name}.html"
         _write(path, report.paper(self.figures))
         return path
 
@@ -333,7 +351,7 @@ def _command(batch: Batch, workers: int, profile: str|None, only: str|None) -> l
     "The command line of Snakemake."
     ours = (batch.root/"workflow/Snakefile").is_file()
     home = batch.root if ours else project_root(Path(artefacts.__file__).parent)
-    settings = dict(preset=batch.chosen.name, root=batch.root, figures=batch.figures.parent, table=batch.table)
+    settings = dict(preset=batch.asked.name, root=batch.root, figures=batch.figures.parent, table=batch.table)
     if only: settings["only"] = only
     files = ["--snakefile", home/"workflow/Snakefile"]
     profiles = ["--workflow-profile", home/"workflow/profiles"/(profile or "default")]
@@ -421,8 +439,57 @@ def _raise_stopped(status: int, log: list[str]) -> None:
     kept = "what is finished is kept, and the same command goes on from there."
     raise NotebookFailed(f"Snakemake stopped with status {status}; {kept}\n" + "".join(log[-25:]))
 
+# %% ../../nbs/core/reproduction/batch.ipynb #813f56d2
+def _write_down(batch: Batch, gone: dict[str, dict]) -> None:
+    "Keep what is absent, and why, in the folder of the artefacts; nothing where all is there."
+    path = batch.runs/report.NOT_RUN
+    said = {kind: {name: error.problem for name, error in errors.items()} for kind, errors in gone.items()}
+    if any(said.values()): write_json(path, said)
+    else: path.unlink(missing_ok=True)
+
+# %% ../../nbs/core/reproduction/batch.ipynb #dc5fac78
+def _not_run(batch: Batch) -> pd.DataFrame: # kind, name, note
+    "What of the preset was not run, and why: data sets, experts, experiments."
+    rows = report.left_out(batch.chosen.name, batch.absent)
+    rows += [("experiments", name, why) for name, why in batch.not_run.items()]
+    table = pd.DataFrame(rows, columns=["kind", "name", "note"])
+    return table.assign(note="not run: " + table.note.astype(str))
+
+
+def _save_not_run(batch: Batch) -> None:
+    "The table of what was not run beside the others; none where all was."
+    table = _not_run(batch)
+    path = batch.figures/"not-run"
+    for old in batch.figures.glob("not-run.*"): old.unlink()
+    if not len(table): return
+    caption = "What of the preset was not run, and why."
+    report.save_table(table, path, report.figure_provenance("nbs/core/reproduction/batch.ipynb", [], caption))
+
+# %% ../../nbs/core/reproduction/batch.ipynb #289452ae
+def _told(batch: Batch, gone: dict[str, dict]) -> list[str]:
+    "Lines for the end of a batch: what was not run and why, and what to do where something is absent."
+    errors = {**gone["data"], **gone["experts"]}
+    lines = [f"{row.name}: {row.note}" for row in _not_run(batch).itertuples(index=False)]
+    if not lines: return []
+    whole = [f"not all of preset '{batch.asked.name}' was run:", *lines]
+    remedies = [f"{name}: {error}" for name, error in errors.items()]
+    return [*whole, "what is absent:", *remedies] if remedies else whole
+
+# %% ../../nbs/core/reproduction/batch.ipynb #5f5f362e
+def _begin(preset: str, *places) -> tuple[Batch, dict[str, dict]]: # places: as of `Batch`
+    "The batch of what is there, and what is not; all that can be refused is refused here."
+    asked = presets.preset(preset)
+    root, figures, table = places[1:]
+    whole = Batch(preset, None, root, figures, table)
+    gone = presets.missing(asked)
+    # another batch at work is told here in one line; Snakemake holds the folder
+    with artefacts.exclusive(whole.runs): _write_down(whole, gone)
+    batch = Batch(preset, *places)
+    for job in batch.jobs: batch.parameters(job) # one that a notebook does not have is said before anything starts
+    return batch, gone
+
 # %% ../../nbs/core/reproduction/batch.ipynb #5f611623
-def reproduce(preset="smoke",             # how much: check, smoke, embedded, example or paper
+def reproduce(preset="smoke",             # how much: check, smoke, embedded, example or paper, or a part of one
               only: str|None = None,      # run only jobs whose name starts with this, and what they read
               root: str|Path|None = None, # checkout
               figures: str|Path|None = None, # where figures go (default: `figures` of the checkout)
@@ -431,12 +498,10 @@ def reproduce(preset="smoke",             # how much: check, smoke, embedded, ex
               table="medbridge.reproduction.jobs",     # module whose EXPERIMENTS are run
               profile: str|None = None,   # Snakemake profile below `workflow/profiles` (`default`: this machine)
              ) -> dict[str, bool]:        # for each job whether its notebook ran (False: unchanged)
-    "Run the batch with Snakemake. `NotebookFailed` when a notebook did not end well; the others go on."
-    batch = Batch(preset, only, root, figures, table)
+    """Run the batch with Snakemake. `NotebookFailed` when a notebook did not end well; the others go on. What is absent
+    is left out and told at the end; `InputError` where nothing is left, or for a name that nothing has."""
     if workers < 1: raise InputError(f"{workers} notebooks at a time.", remedy="ask for at least one.")
-    presets.require(batch.chosen)
-    for job in batch.jobs: batch.parameters(job) # one that a notebook does not have is said before anything starts
-    with artefacts.exclusive(batch.runs): pass # said here in one line; Snakemake holds it
+    batch, gone = _begin(preset, only, root, figures, table)
     started = time.time()
     progress = _Progress(batch, workers, say)
     process = _snakemake(batch, workers, profile, only)
@@ -444,5 +509,7 @@ def reproduce(preset="smoke",             # how much: check, smoke, embedded, ex
     notes = {job.name: _note_of(batch, job.name) for job in batch.jobs}
     _raise_failed(batch, notes, started)
     _raise_stopped(process.returncode, progress.log)
+    _save_not_run(batch)
     batch.gallery()
+    for line in _told(batch, gone): say(line)
     return {name: bool(note.get("ran") and note["ended"] >= started) for name, note in notes.items()}

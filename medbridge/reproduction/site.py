@@ -127,8 +127,10 @@ def _phantom(name: str, site) -> str:
 
 # %% ../../nbs/core/reproduction/site.ipynb #87091f1e
 _DATA_SETS = """Made from the registry in [`medbridge.datasets`](../core/datasets/registry.ipynb). \
-Nothing is downloaded: you obtain a data set under its own terms, put it into the folder named here below \
-`$MEDBRIDGE_DATA`, and `python -m medbridge datasets check NAME` says what is missing.
+Nothing is downloaded unless you ask: you obtain a data set under its own terms, put it into the folder named here below \
+`$MEDBRIDGE_DATA`, and `python -m medbridge datasets check NAME` says what is missing. \
+`python -m medbridge datasets get nih` fetches the public archives of ChestX-ray14, \
+and for the other sets says what to fetch and where ([how](../core/datasets/fetch.ipynb)).
 """
 
 

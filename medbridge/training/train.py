@@ -104,8 +104,9 @@ def _copy(module) -> dict:
             for k, v in module.state_dict().items()}
 
 # %% ../../nbs/core/training/train.ipynb #22be2ab3
-# (n, Y) each
-def _error_of_gain(targets: np.ndarray, ours: np.ndarray, theirs: np.ndarray, patients, draws=100) -> float:
+def _error_of_gain(targets: np.ndarray, # (n, Y)
+                   ours: np.ndarray, theirs: np.ndarray, # (n, Y) logits
+                   patients, draws=100) -> float:
     "Standard error, over patients, of the difference in macro AUROC; 0 where it is not defined."
     weights = patient_weights(patients, draws, 0)
     gain = auroc_draws(targets, ours, patients, weights) - auroc_draws(targets, theirs, patients, weights)
@@ -211,8 +212,8 @@ class _Run:
         return max(1, math.ceil(len(self.rows)/self.batch_size))
 
 # %% ../../nbs/core/training/train.ipynb #507d2896
-# (n,) -> positions of rows
-def _share(order: np.ndarray, step: int, size: int, process: int, processes: int) -> np.ndarray:
+def _share(order: np.ndarray, # (n,) positions of rows
+           step: int, size: int, process: int, processes: int) -> np.ndarray:
     "The part of a step's batch that a process reads; at least one image, for all processes take every step."
     mine = order[step*size:(step + 1)*size][process::processes]
     return mine if len(mine) else order[:1]
