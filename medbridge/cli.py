@@ -135,7 +135,7 @@ def _saved_model(name: str): # folder, or "embedded"
         gc.freeze()
         gc.enable()
 
-# %% ../nbs/core/cli.ipynb #560b4b8d
+# %% ../nbs/core/cli.ipynb #5f16bcaf
 def _predict(args):
     missing = [f for f in args.images if not Path(f).is_file()]
     if missing: raise InputError("There is no such image.", missing[0], remedy="check the path.")
@@ -147,6 +147,7 @@ def _predict(args):
     if args.explain: found.save(args.explain)
     print(_in_format(found, args.format),
           end="" if args.format == "csv" else "\n")
+    for line in _strangers(found): print(line, file=sys.stderr)
     print(_caveats(found[0].gaps, args.explain), file=sys.stderr)
 
 # %% ../nbs/core/cli.ipynb #a9417fa3
@@ -156,6 +157,15 @@ def _in_format(found, form: str) -> str: # form: table, json, csv
     if form == "csv": return found.table().to_csv(index=False)
     if form == "table": return "\n\n".join(d.to_text() for d in found)
     return json.dumps([d.to_dict() for d in found], indent=1, ensure_ascii=False)
+
+# %% ../nbs/core/cli.ipynb #68122a4f
+def _strangers(found) -> list[str]: # none or one line
+    "How many images are unlike the training data, where there are such or it is not known."
+    if any(d.strange is None for d in found):
+        from medbridge.reading.diagnose import NOT_KNOWN
+        return [f"{NOT_KNOWN[0].upper()}{NOT_KNOWN[1:]}."]
+    n = sum(d.strange for d in found)
+    return [f"{n:,} of {len(found):,} images unlike the training data: their intervals are withheld."] if n else []
 
 # %% ../nbs/core/cli.ipynb #4d2ca87a
 def _caveats(gaps, explain: str|None) -> str:

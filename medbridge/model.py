@@ -19,7 +19,7 @@ from .reading.diagnose import Diagnoses, diagnose
 from .training.grow import add_expert
 from .training.train import fit
 
-# %% ../nbs/core/model.ipynb #d9e9b01f
+# %% ../nbs/core/model.ipynb #49a7af19
 class MedBridge(Mixture):
     "Multi-label diagnosis from frozen experts (arXiv 2505.21698)."
     def fit(self, train: Manifest,
@@ -45,11 +45,15 @@ class MedBridge(Mixture):
                   store: cache.FeatureStore|None = None,       # their features; None: computed
                   rows=None,                                   # of the store; None: all
                  ) -> Calibration:
-        "Fit calibrated probabilities; they are saved with the model."
+        """Fit calibrated probabilities; they are saved with the model.
+
+        From here on an image is unlike the training data where it lies farther from them than these images."""
         val = val.with_labels(self.labels)
         answer = self.predict(val) if store is None else self.predict_store(store, rows)
         targets = val.targets(self.config.uncertain, self.config.blank)
         self.calibration = calibrate(answer.logits, targets, self.labels, val.patients)
+        if self.ood is not None and answer.distances is not None:
+            self.ood = self.ood.with_held_out(self.names, answer.distances, val.patients)
         return self.calibration
 
     def diagnose(self, images,                     # paths or arrays (H, W), (C, H, W) in [0, 1], one or several

@@ -343,7 +343,7 @@ def _label_checks(m: Manifest) -> list[tuple]:
     return [("labels without a positive", len(empty), False, ", ".join(empty)[:120]),
             ("labels without a positive in a split", len(lacking), False, where)]
 
-# %% ../../nbs/core/data/audit.ipynb #4ec03783
+# %% ../../nbs/core/data/audit.ipynb #566f51b3
 def audit(m: Manifest,
           images: bool|int = True, # compare pictures: all (True), none, or this many, evenly spread
           distance=10,             # see `near_pairs`
@@ -367,12 +367,14 @@ def audit(m: Manifest,
             -1, 2)
         rows += _picture_checks(m, pairs, hashes, problems)
     rows += _label_checks(m)
+    for fact in ("people", "persons"):  # what one must know of them: children alone, or nobody knows who
+        if fact in m.facts: rows.append(("images of whom one must know", len(m), False, m.facts[fact]))
     for fact in ("view", "sex", "age"):
         rows.append((f"images without {fact}", int(m.table[fact].isna().sum()), False, ""))
     table = pd.DataFrame(rows, columns=["check", "count", "serious", "meaning"])
     return Audit(m, table, pairs, problems)
 
-# %% ../../nbs/core/data/audit.ipynb #2585caef
+# %% ../../nbs/core/data/audit.ipynb #d7acd8b6
 OVERLAPS = {frozenset(("nih", "rsna")): "all of RSNA's images were chosen from ChestX-ray14",
             frozenset(("rsna", "covidx")): "COVIDx took its negatives partly from RSNA",
             frozenset(("nih", "covidx")): "through RSNA", frozenset(("chexpert", "chexpert-plus")): "the same images",
@@ -380,7 +382,8 @@ OVERLAPS = {frozenset(("nih", "rsna")): "all of RSNA's images were chosen from C
 
 # train, test, shared, why
 def overlap_table(names: Sequence[str] = ("nih", "mimic-cxr-jpg", "chexpert", "chexpert-plus", "rsna", "covidx",
-                                          "odir", "vindr", "padchest")) -> pd.DataFrame:
+                                          "odir", "vindr", "padchest", "openi", "pneumonia", "tuberculosis",
+                                          )) -> pd.DataFrame:
     "Every ordered pair of sites, the number of labels that both define, and whether they are known to share images."
     from medbridge.data.labels import shared
     rows = []

@@ -372,10 +372,73 @@ def _odir(d: Path, n: int, size: int):
     _csv(d/"full_df.csv",
          sorted(rows, key=lambda r: r["filename"].split("_")[1]))
 
-# %% ../../nbs/core/datasets/examples.ipynb #2cfeab05
+# %% ../../nbs/core/datasets/examples.ipynb #f8212404
+_REPORT = """<?xml version="1.0" encoding="utf-8"?>
+<eCitation>
+   <uId id="CXR{number}"/>
+   <IUXRId id="{number}"/>
+   <MedlineCitation><Article><Abstract>
+      <AbstractText Label="FINDINGS">Simulated radiograph.</AbstractText>
+      <AbstractText Label="IMPRESSION">{headings}.</AbstractText>
+   </Abstract></Article></MedlineCitation>
+   <MeSH>{majors}</MeSH>
+   <parentImage id="{image}"/>
+</eCitation>
+"""
+
+
+def _headings(m: Manifest, i: int) -> list[str]:
+    "The MeSH headings of what an image shows."
+    theirs = names("openi")
+    return [theirs[f][0] for f in NIH14 if m.table[f].iloc[i] == 1] or ["normal"]
+
+# %% ../../nbs/core/datasets/examples.ipynb #d0b2338e
+def _openi(d: Path, n: int, size: int):
+    m, views = _phantoms("phantom-nih", n, size), []
+    (d/"ecgen-radiology").mkdir(parents=True)
+    for i in range(len(m)):
+        number, image = i + 1, f"IM-{i:04d}-1001"
+        headings = _headings(m, i)
+        majors = "".join(f"<major>{h}</major>" for h in headings)
+        write_image(d/f"NLMCXR_png/CXR{number}_{image}.png", _pixels(m, i))
+        text = _REPORT.format(number=number, headings=", ".join(headings), majors=majors, image=f"CXR{number}_{image}")
+        (d/f"ecgen-radiology/{number}.xml").write_text(text, encoding="utf-8")
+        views.append(dict(uid=number, filename=f"{number}_{image}.dcm.png", projection="Frontal"))
+    _csv(d/"indiana_projections.csv", views)
+
+# %% ../../nbs/core/datasets/examples.ipynb #2e8349db
+def _pneumonia(d: Path, n: int, size: int):
+    m = _phantoms("phantom-rsna", n, size)
+    for i, t in enumerate(m.table.itertuples()):
+        top = "test" if t.split == "test" else "train"
+        kind = "PNEUMONIA" if t.Pneumonia == 1 else "NORMAL"
+        germ = "virus" if t.number % 3 == 0 else "bacteria"
+        name = f"person{t.number}_{germ}_{i}" if t.Pneumonia == 1 else f"IM-{t.number:04d}-{t.visit + 1:04d}"
+        write_image(d/top/kind/f"{name}.jpeg", _pixels(m, i), quality=92)
+
+# %% ../../nbs/core/datasets/examples.ipynb #9d02d1c0
+_LIKE_TB = ["Infiltration", "Nodule", "Consolidation", "Fibrosis"]
+
+def _tuberculosis(d: Path, n: int, size: int):
+    m = _phantoms("phantom-nih", n, size)
+    ill = (m.table[_LIKE_TB] == 1).any(axis=1).astype(int)
+    for i, t in enumerate(m.table.itertuples()):
+        says, years = ("bilateral PTB" if ill[i] else "normal"), int(t.age)
+        if i % 4 == 3:
+            place, name = "MontgomerySet", f"MCUCXR_{i + 1:04d}_{ill[i]}"
+            text = f"Patient's Sex: {t.sex}\nPatient's Age: {years:03d}Y\n{says}\n"
+        else:
+            place, name = "ChinaSet_AllFiles", f"CHNCXR_{i + 1:04d}_{ill[i]}"
+            text = f"{_SEX[t.sex].lower()} {years}yrs\n{says}\n"
+        write_image(d/place/f"CXR_png/{name}.png", _pixels(m, i))
+        (d/place/"ClinicalReadings").mkdir(exist_ok=True)
+        (d/place/f"ClinicalReadings/{name}.txt").write_text(text, encoding="utf-8")
+
+# %% ../../nbs/core/datasets/examples.ipynb #63d7e772
 WRITERS = {
     "nih": _nih, "mimic-cxr-jpg": _mimic, "chexpert": _chexpert, "chexpert-plus": _plus, "rsna": _rsna,
     "covidx": _covidx, "odir": _odir, "vindr": _vindr, "padchest": _padchest,
+    "openi": _openi, "pneumonia": _pneumonia, "tuberculosis": _tuberculosis,
 }
 
 

@@ -259,7 +259,14 @@ def _covidx_part(folder: Path, split: str) -> pd.DataFrame:
     return t.assign(data_source=source, split=split, path=f"{split}/" + t.file,
                     source_row=np.arange(1, len(t) + 1))
 
-# %% ../../nbs/core/datasets/nih.ipynb #3b694225
+# %% ../../nbs/core/datasets/nih.ipynb #c6e866bd
+def _through_rsna(table: pd.DataFrame, folder: Path) -> list[str|None]:
+    "The NIH image of each row that came from RSNA, where its mapping is at hand."
+    mapping = _rsna_to_nih(folder) or _rsna_to_nih(folder.parent/"rsna")
+    return [mapping.get(PurePosixPath(file).stem) if source == "rsna" else None
+            for file, source in zip(table.file, table.data_source)]
+
+# %% ../../nbs/core/datasets/nih.ipynb #53d012be
 def covidx(folder: str|Path) -> Manifest:
     "COVIDx CXR-4 (Wu et al. 2023, arXiv:2311.17677) with its official split."
     folder = Path(folder)
@@ -270,5 +277,7 @@ def covidx(folder: str|Path) -> Manifest:
                patient_id=raw.data_source + ":" + raw.patient, split=raw.split)
     table = pd.DataFrame(
         ids | dict(COVID=covid, data_source=raw.data_source, source_row=raw.source_row))
+    nih_image = pd.Series(_through_rsna(raw, folder), dtype=object)
+    if nih_image.notna().any(): table["nih_image"] = nih_image
     facts = dict(source=str(folder), split="official", uncertain="zeros")
     return Manifest(table, COVIDX1, "covidx", folder, facts=facts)

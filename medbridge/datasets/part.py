@@ -22,7 +22,7 @@ from ..data.manifest import SPLITS, Manifest
 from .nih import IMAGE_ENDINGS, by_stem
 from ..data.tables import ENDINGS
 
-# %% ../../nbs/core/datasets/part.ipynb #c766582e
+# %% ../../nbs/core/datasets/part.ipynb #71650b54
 @dataclass(frozen=True)
 class DataSet:
     "What a data set is, where it is had, and who reads it."
@@ -41,6 +41,8 @@ class DataSet:
     unique: int = 1        # last parts of an image's path that name it: 1, the file name
     left_out: str = ""     # fact that counts images which the tables name and the reader leaves out
     apart: bool = False    # labels lie in another table than the images' names
+    unlisted: bool = False # no table names the images: those that lie there are all that is known of
+    about: str = ""        # what one must know of its people before a model meets others
 
 # %% ../../nbs/core/datasets/part.ipynb #39a4feab
 def _stems_in(folder: Path) -> dict[str, str]:
@@ -96,7 +98,7 @@ def cut_tables(d: DataSet,
     return {path: counts for path, counts in both.items()
             if counts[0] != counts[1]}
 
-# %% ../../nbs/core/datasets/part.ipynb #38c85693
+# %% ../../nbs/core/datasets/part.ipynb #f1a26c7d
 @dataclass(frozen=True)
 class Part:
     "What is there of a data set."
@@ -116,7 +118,8 @@ class Part:
 
     @property
     def is_part(self) -> bool:
-        return bool(self.cut) or len(self.here) < len(self.whole)
+        known = self.published if self.data_set.unlisted else len(self.whole)
+        return bool(self.cut) or len(self.here) < known
 
     @property
     def note(self) -> str:
@@ -126,7 +129,7 @@ class Part:
         lost = f"; no image of the split {', '.join(absent)}" if absent else ""
         return f"{len(self.here):,} of {self.published:,} images; {_of_tables(self)}{lost}"
 
-# %% ../../nbs/core/datasets/part.ipynb #bc5f8040
+# %% ../../nbs/core/datasets/part.ipynb #c9d09b5a
 def _of_tables(part: Part) -> str:
     "Whether the tables hold every published row."
     d = part.data_set
@@ -135,6 +138,7 @@ def _of_tables(part: Part) -> str:
                         for path, (found, published) in part.cut.items())
         return f"{d.tables} cut: {cut}"
     if is_example(part.whole.root): return f"{d.tables} of the example complete"
+    if d.unlisted: return f"{d.tables} by the names of the files"
     known = [path for path in part.rows if table_name(path) in d.rows]
     return f"{d.tables} complete" if known else f"{d.tables} as they are: no number of rows is published"
 
@@ -192,10 +196,11 @@ def say_part(part: Part) -> None:
     if part.is_part and "MEDBRIDGE_QUIET" not in os.environ:
         print(f"{part.data_set.name}: {part.note}", file=sys.stderr)
 
-# %% ../../nbs/core/datasets/part.ipynb #386645a2
+# %% ../../nbs/core/datasets/part.ipynb #920da45d
 def part_rows(part: Part) -> list[dict]:
     "The images that are not there, which is no fault, and the faults of tables and images together, if any."
-    absent = len(part.whole) - len(part.here)
+    known = part.published if part.data_set.unlisted else len(part.whole)
+    absent = max(known - len(part.here), 0)
     rows = [dict(check="images that are not here", found=absent, expected="", ok=True)] if absent else []
     n = len(faults(part))
     if n:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PHANTOMS', 'SETS', 'data_root', 'load', 'from_csv', 'load_or_csv', 'available', 'check']
 
-# %% ../../nbs/core/datasets/registry.ipynb #227830bc
+# %% ../../nbs/core/datasets/registry.ipynb #1e8cc846
 import inspect
 import os
 from dataclasses import replace
@@ -22,10 +22,13 @@ from .examples import example, is_example
 from ..data.manifest import COLUMNS, SPLITS, Manifest
 from .mirror import mirror
 from .nih import covidx, nih, rsna
+from .openi import PEOPLE as _OPENI_PEOPLE, openi
 from .part import DataSet, Part, as_they_lie, cut_tables, faults, unnamed_images
 from .part import part_rows, say_part, with_faults
+from .pneumonia import PEOPLE as _CHILDREN, pneumonia
 from ..data.splits import fractions, stratified, with_split
 from ..data.tables import ENDINGS, read_csv, reading
+from .tuberculosis import tuberculosis
 from .vindr import odir, padchest, vindr
 
 # %% ../../nbs/core/datasets/registry.ipynb #f68aa035
@@ -36,7 +39,7 @@ def _one_of(*names: str) -> str:
     "A need that any of these files or folders fills."
     return "|".join(names)
 
-# %% ../../nbs/core/datasets/registry.ipynb #4a69443d
+# %% ../../nbs/core/datasets/registry.ipynb #8fc20fb1
 def _chexpert_edition(m: Manifest) -> tuple[dict, str]|None:
     if m.facts["split"] == "official": return None
     counts = {"images": 223648, "patients": 64740, "train + val": 223414, "test": 234}
@@ -45,7 +48,12 @@ def _chexpert_edition(m: Manifest) -> tuple[dict, str]|None:
 
 def _odir_edition(m: Manifest) -> tuple[dict, str]|None:
     if "full_df" not in str(m.facts["source"]): return None
-    return {}, "Kaggle's full_df.csv, of which no publication gives the counts"
+    return dict(patients=3358), "Kaggle's full_df.csv, which no publication describes: counted in public copies"
+
+
+def _openi_edition(m: Manifest) -> tuple[dict, str]|None:
+    if "indiana_reports" not in str(m.facts["source"]): return None
+    return dict(images=7466, patients=3851), "Kaggle's tables, without four of the images"
 
 
 def _vindr_edition(m: Manifest) -> tuple[dict, str]|None:
@@ -99,8 +107,8 @@ _FROM_REPORTS = (
                     "223,228 images of 64,725 patients: fewer by 234, as many as `valid` has"),
 )
 
-# %% ../../nbs/core/datasets/registry.ipynb #7089c328
-_ODIR_ROWS = {"ODIR-5K_Training_Annotations(Updated)_V2.xlsx": 3500, "data.xlsx": 3500}
+# %% ../../nbs/core/datasets/registry.ipynb #030f4b1c
+_ODIR_ROWS = {"ODIR-5K_Training_Annotations(Updated)_V2.xlsx": 3500, "data.xlsx": 3500, "full_df.csv": 6392}
 _ODIR_IMAGES = ("ODIR-5K/Training Images", "Training Images", "ODIR-5K_Training_Dataset", "ODIR-5K_Training_Images",
                 "ODIR-5K/ODIR-5K/Training Images")
 _OTHERS = (
@@ -148,7 +156,37 @@ _OTHERS = (
             counted="the published table, 160,861 rows of 67,625 patients, without those that have no list of labels; "
                     "Bustos et al. 2020, arXiv:1901.07441, name 160,868 images"),
 )
-SETS = {d.name: d for d in (*_FROM_REPORTS, *_OTHERS)}
+
+# %% ../../nbs/core/datasets/registry.ipynb #c4701132
+_OPEN = (
+    DataSet("openi", read=openi, edition=_openi_edition, tables="reports", about=_OPENI_PEOPLE,
+            images=("NLMCXR_png", "images", "images_normalized"),
+            rows={"ecgen-radiology": 3955, "NLMCXR_reports.tgz": 3955, "indiana_reports.csv": 3851,
+                  "indiana_projections.csv": 7466},
+            licence="CC BY-NC-ND 4.0, as each report says",
+            access="https://openi.nlm.nih.gov/faq",
+            needs=(_one_of("ecgen-radiology", "NLMCXR_reports.tgz", "indiana_reports.csv"),
+                   _one_of("NLMCXR_png", "images", "images_normalized")),
+            counts=dict(images=7470, patients=3851),
+            counted="the images that the 3,955 reports name, and the reports that name one; "
+                    "Demner-Fushman et al. 2016, doi:10.1093/jamia/ocv080"),
+    DataSet("pneumonia", read=pneumonia, unlisted=True, tables="classes", about=_CHILDREN,
+            images=("train", "val", "test", "chest_xray"),
+            licence="CC BY 4.0",
+            access="https://data.mendeley.com/datasets/rscbjbr9sj/2",
+            needs=(_one_of("chest_xray", "train", "test"),),
+            counts={"images": 5856, "train + val": 5232, "test": 624},
+            counted="Kermany et al. 2018, doi:10.1016/j.cell.2018.02.010; of Kaggle's copy 5,216, 16 and 624 images"),
+    DataSet("tuberculosis", read=tuberculosis, unlisted=True, tables="classes",
+            images=("ChinaSet_AllFiles/CXR_png", "MontgomerySet/CXR_png", "CXR_png"),
+            licence="of the U.S. National Library of Medicine, see the page",
+            access="https://lhncbc.nlm.nih.gov/LHC-publications/pubs/TuberculosisChestXrayImageDataSets.html",
+            needs=(_one_of("ChinaSet_AllFiles", "MontgomerySet", "CXR_png"),),
+            counts=dict(images=800),
+            counted="662 of Shenzhen and 138 of Montgomery; Jaeger et al. 2014, "
+                    "doi:10.3978/j.issn.2223-4292.2014.11.20"),
+)
+SETS = {d.name: d for d in (*_FROM_REPORTS, *_OTHERS, *_OPEN)}
 
 # %% ../../nbs/core/datasets/registry.ipynb #dc484c1b
 def data_root() -> Path|None:

@@ -7,7 +7,7 @@ __all__ = ['components', 'first_of_patient', 'DeLong', 'delong', 'holm', 'bootst
            'compare', 'wilson', 'reliability', 'ece', 'brier', 'log_loss', 'temperature', 'calibration', 'net_benefit',
            'choose_threshold', 'subgroups']
 
-# %% ../../nbs/core/evaluation/statistics.ipynb #4c121267
+# %% ../../nbs/core/evaluation/statistics.ipynb #f019e064
 import itertools
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..basics import InputError, did_you_mean
 from .calibrate import sigmoid
-from .evaluate import _check, auroc, auroc_draws, interval, patient_weights, widen
+from .evaluate import _check, auroc, auroc_draws, frequent, interval, patient_weights, widen
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #4314818a
 def _observed(targets, values) -> tuple[np.ndarray, np.ndarray]: # (m,), (m,)
@@ -186,13 +186,14 @@ def _mean_auroc(target: np.ndarray, seeds: np.ndarray) -> float: # (n,), (S, n)
     "AUROC of one label, averaged over seeds."
     return np.mean([auroc(target, s) for s in seeds])
 
-# %% ../../nbs/core/evaluation/statistics.ipynb #8cb9e40a
+# %% ../../nbs/core/evaluation/statistics.ipynb #cb472f69
 def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): seeds, the same number for all
             labels: list[str],
             reference: str,          # its AUROC minus that of each other method
             patients=None,           # (n,)
             resamples=1000,
             seed=0,
+            least=1,                 # positives and negatives that a label needs to count in the macro mean
            ) -> pd.DataFrame:        # method, label, difference, low, high, p, p_holm, verdict
     """Paired differences for each label and for the macro mean.
 
@@ -206,11 +207,12 @@ def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): se
     patients = np.arange(len(targets)) if patients is None else np.asarray(patients)
     weights, rows = patient_weights(patients, resamples, seed), []
     ours = bootstrap(targets, scores[reference], patients, weights, seed)
+    often = frequent(targets, least)
     for method, s in scores.items():
         if method == reference: continue
         apart = ours - bootstrap(targets, s, patients, weights, seed)
         found = _differences(
-            targets, _stack(scores[reference]), _stack(s), labels, patients, apart)
+            targets, _stack(scores[reference]), _stack(s), labels, patients, apart, often)
         rows += [dict(method=method, **row) for row in found]
     table = pd.DataFrame(rows, columns=["method", "label", "difference", "low", "high", "p"])
     table["p_holm"] = _corrected(table)
@@ -219,11 +221,11 @@ def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): se
         for r in table.itertuples()]
     return table
 
-# %% ../../nbs/core/evaluation/statistics.ipynb #63215a08
+# %% ../../nbs/core/evaluation/statistics.ipynb #cf325627
 def _differences(
         targets: np.ndarray, a: np.ndarray, b: np.ndarray, labels: list[str],
-        patients: np.ndarray, apart: np.ndarray) -> list[dict]:
-    "Rows of one comparison, a minus b (S, n, Y), whose draws (R, Y) lie `apart`: of each label, then the macro mean."
+        patients: np.ndarray, apart: np.ndarray, often: list[int]) -> list[dict]:
+    "Rows of one comparison, a minus b (S, n, Y), whose draws (R, Y) lie `apart`: of labels, then the mean of `often`."
     defined = [j for j in range(len(labels))
                if np.isfinite(apart[:, j]).any()]
     if not defined: return []
@@ -236,9 +238,12 @@ def _differences(
         p = delong(targets[one, j],
                    a[0][one, j], b[0][one, j]).p
         rows.append(_difference(labels[j], difference, apart[:, j], p, carriers))
-    point = float(np.mean([row["difference"] for row in rows]))
-    draws = apart[:, defined].mean(1)
-    return [*rows, _difference("macro", point, draws, bootstrap_p(draws, point), max(carried))]
+    counted = [at for at, j in enumerate(defined) if j in often]
+    if not counted: return rows
+    point = float(np.mean([rows[at]["difference"] for at in counted]))
+    draws = apart[:, often].mean(1)
+    most = max(carried[at] for at in counted)
+    return [*rows, _difference("macro", point, draws, bootstrap_p(draws, point), most)]
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #777107f2
 def _difference(label: str, difference: float, draws: np.ndarray, p: float, carriers: int) -> dict:

@@ -17,15 +17,16 @@ from torch import Tensor, nn
 from ..basics import InputError, did_you_mean, fingerprint
 
 # %% auto #0
-__all__ = ['OPENAI_MEAN', 'OPENAI_STD', 'IMAGENET_MEAN', 'IMAGENET_STD', 'FAMILIES', 'ViewTransform', 'to_uint8', 'resize_uint8',
-           'cut_box', 'crop_resize', 'make_views', 'seen_box', 'BlockParts', 'query_rows', 'query_rows_absorbed',
-           'full_rows', 'Frozen', 'Expert', 'Family', 'register', 'family_names', 'family', 'tiny', 'randomise']
+__all__ = ['OPENAI_MEAN', 'OPENAI_STD', 'IMAGENET_MEAN', 'IMAGENET_STD', 'TRANSFORMERS', 'FAMILIES', 'ViewTransform', 'to_uint8',
+           'resize_uint8', 'cut_box', 'crop_resize', 'make_views', 'seen_box', 'BlockParts', 'query_rows',
+           'query_rows_absorbed', 'full_rows', 'Frozen', 'Expert', 'every_name', 'Family', 'register', 'family_names',
+           'family', 'tiny', 'randomise']
 
 # %% ../../nbs/core/experts/core.ipynb #9ece5d57
 OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711) # of CLIP
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-# %% ../../nbs/core/experts/core.ipynb #66424c26
+# %% ../../nbs/core/experts/core.ipynb #6f40d452
 @dataclass
 class ViewTransform:
     "How a family turns an image into its input; read from its published processor's configuration."
@@ -36,7 +37,7 @@ class ViewTransform:
                                        # crop: centre crop of native pixels; none: images have `size` already
     edge: int|None = None              # edge in pixels for `shortest` (default: the smaller side of `size`)
     kernel: str = "bicubic"            # bicubic | bilinear | lanczos, always antialiased
-    engine: str = "tensor"             # tensor: torchvision on uint8 tensors; pil: Pillow
+    engine: str = "tensor"             # tensor: torchvision on uint8 tensors; float: the same, not rounded; pil: Pillow
     fill: int = 0                      # 8-bit level of the padding for `longest`
 
 # %% ../../nbs/core/experts/core.ipynb #081ae16b
@@ -75,16 +76,17 @@ def _resize_pil(image: Tensor, size: tuple[int, int], kernel: str) -> Tensor:
               for c in image.numpy()]
     return torch.from_numpy(np.stack([np.asarray(p) for p in planes]))
 
-# %% ../../nbs/core/experts/core.ipynb #26ec8b08
+# %% ../../nbs/core/experts/core.ipynb #df36328c
 def resize_uint8(image: Tensor,          # (C, H, W) uint8
                  size: tuple[int, int],  # height, width
                  kernel="bicubic",       # bicubic | bilinear | lanczos
-                 engine="tensor",        # tensor | pil
-                ) -> Tensor:             # (C, h, w) uint8
-    "Antialiased resize with the arithmetic of torchvision (uint8 tensors) or of Pillow."
+                 engine="tensor",        # tensor | float | pil
+                ) -> Tensor:             # (C, h, w) uint8; float32 levels for `float`
+    "Antialiased resize with the arithmetic of torchvision (uint8 or float tensors) or of Pillow."
     height, width = size
     size = (int(height), int(width))
     if engine == "pil" or kernel == "lanczos": return _resize_pil(image, size, kernel)
+    if engine == "float": image = image.float()
     from torchvision.transforms.v2.functional import InterpolationMode, resize
     return resize(image.contiguous(), list(size), interpolation=InterpolationMode(kernel),
                   antialias=True)
@@ -104,10 +106,10 @@ def _pad_to(image: Tensor, size: tuple[int, int], fill=0) -> Tensor:
 def _floor_half(n: int) -> int: return int(n/2)
 def _round_half(n: int) -> int: return int(round(n/2.0))
 
-# %% ../../nbs/core/experts/core.ipynb #5e0fcbec
+# %% ../../nbs/core/experts/core.ipynb #61214c15
 def _centre_crop(image: Tensor, view: ViewTransform) -> Tensor:
     "The middle of an image that is at least of the view's size."
-    offset = _floor_half if view.engine == "tensor" else _round_half
+    offset = _round_half if view.engine == "pil" else _floor_half
     height, width = view.size
     top = offset(image.shape[-2] - height)
     left = offset(image.shape[-1] - width)
@@ -569,6 +571,12 @@ class Expert(Frozen):
         return int(t)
 
 # %% ../../nbs/core/experts/core.ipynb #d17796e7
+TRANSFORMERS = (("model", "safetensors"), ("pytorch_model", "bin"))
+
+
+def every_name(key: str, text=None) -> str: return key
+
+
 @dataclass
 class Family:
     "One row of the table of families."
@@ -577,17 +585,24 @@ class Family:
     from_folder: Callable|None = None             # (folder, name, **options) -> Expert
     model_types: tuple = ()                       # `model_type` values in config.json
     note: str = ""
+    name_of: Callable = every_name                # (checkpoint's name of a tensor, `text` of `load`) -> name in the
+                                                  # expert's model, or None: neither fetched nor read
+    files: tuple = TRANSFORMERS                   # stem and kind of weight files, in the order of preference
 FAMILIES: dict[str, Family] = {}
 
-def register(name: str, tiny: Callable, from_folder=None, model_types=(), note="") -> Family:
+def register(name: str, tiny: Callable, from_folder=None, model_types=(), note="", name_of=every_name,
+             files=TRANSFORMERS) -> Family:
     "Add a family to the table."
-    FAMILIES[name] = Family(name, tiny, from_folder, tuple(model_types), note)
+    FAMILIES[name] = Family(name, tiny, from_folder, tuple(model_types), note, name_of, tuple(files))
     return FAMILIES[name]
 
-# %% ../../nbs/core/experts/core.ipynb #5fdda9de
+# %% ../../nbs/core/experts/core.ipynb #b467ca11
 _modules = {"clip": "clip", "open_clip": "openclip", "open_clip_timm": "openclip", "siglip": "clip", "siglip2": "clip",
             "blip2": "generative", "llava": "generative", "gemma3": "generative", "internvl": "generative",
-            "qwen2_5_vl": "qwen", "qwen3_vl": "qwen", "dinov2": "generative", "timm_cnn": "cnn"}
+            "qwen2_5_vl": "qwen", "qwen3_vl": "qwen", "dinov2": "generative", "timm_cnn": "cnn", "clip_vision": "vision",
+            "siglip_vision": "vision", "vit": "vision", "dinov2_with_registers": "vision", "dinov3_vit": "vision",
+            "llava_next": "generative", "llava_onevision": "generative", "paligemma": "generative", "qwen2_vl": "qwen",
+            "timm_vit": "timmvit"}
 
 
 def family_names() -> list[str]: return list(_modules)

@@ -5,19 +5,21 @@
 # %% auto #0
 __all__ = ['EMBEDDED', 'asset_folder', 'from_folder', 'load', 'available']
 
-# %% ../../nbs/core/experts/loading.ipynb #95868719
+# %% ../../nbs/core/experts/loading.ipynb #6922b477
 import inspect, json, os
 from pathlib import Path
 
 import pandas as pd
 
 from ..basics import InputError, did_you_mean
-from .clip import fixed_size, no_language_model, read_config
+from .clip import fixed_size, no_language_model
 from .core import FAMILIES, Expert, family, family_names
+from .refusals import refuse_own_code
 from .sidefiles import DEFAULT
+from .weights import read_config, shards_with
 
-# %% ../../nbs/core/experts/loading.ipynb #5f595678
-EMBEDDED = ("lite0-imagenet", "tinyclip-scenes", "tinysiglip-radio")
+# %% ../../nbs/core/experts/loading.ipynb #436513df
+EMBEDDED = ("lite0-imagenet", "vits14", "tinyclip-scenes", "tinysiglip-radio")
 
 
 def asset_folder(name: str) -> Path:
@@ -31,6 +33,9 @@ def _card(name: str) -> dict:
     if name == "lite0-imagenet":
         from medbridge.experts.cnn import LITE0_CARD
         return dict(family="timm_cnn", **LITE0_CARD)
+    if name == "vits14":
+        from medbridge.experts.vits14 import CARD
+        return dict(CARD)
     path = asset_folder(name)/"card.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
@@ -45,12 +50,15 @@ def _no_adapter(path: Path, kind: str, own_code: bool) -> InputError:
                           remedy=f"choose a model that transformers knows, or write an adapter; {known}")
     return InputError(f"No adapter serves models of type '{kind}'.", path, remedy=known)
 
-# %% ../../nbs/core/experts/loading.ipynb #e60b414e
+# %% ../../nbs/core/experts/loading.ipynb #bdfcb3dc
 def _family_of(folder: Path):
     "The family that serves a folder, by its configuration."
     if (folder/"open_clip_config.json").is_file(): return family("open_clip")
     config = read_config(folder)
-    if "architecture" in config and "model_type" not in config: return family("timm_cnn")
+    refuse_own_code(folder/"config.json", config)
+    if "architecture" in config and "model_type" not in config:
+        from medbridge.experts.timmvit import is_vit
+        return family("timm_vit" if is_vit(str(config["architecture"])) else "timm_cnn")
     kind = config.get("model_type", "")
     for name in family_names(): family(name)
     for found in FAMILIES.values():
@@ -89,44 +97,82 @@ def from_folder(folder: Path,
     return found.from_folder(folder, name, **options)
 
 # %% ../../nbs/core/experts/loading.ipynb #1eec2c4e
-def _refusal(name: str, revision, error: Exception) -> InputError:
-    "What went wrong at the hub, and what to do."
+_OFFLINE = f"give a local folder, or an embedded expert, which needs no network: {', '.join(EMBEDDED)}."
+
+
+def _refused_access(name: str, revision, error: BaseException) -> InputError|None:
+    "What the hub says about the name or the right to read it; None for other errors."
     from huggingface_hub import errors
-    kind = type(error).__name__
-    offline = f"give a local folder, or an embedded expert, which needs no network: {', '.join(EMBEDDED)}."
+    kind, status = type(error).__name__, getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
         return InputError(f"'{name}' is gated: its owner asks for a licence to be accepted first ({kind}).",
-                          remedy=f"accept it on the model's page and log in with `hf auth login`; or {offline}")
+                          remedy=f"accept it on the model's page and log in with `hf auth login`; or {_OFFLINE}")
     if isinstance(error, errors.RevisionNotFoundError):
         return InputError(f"'{name}' has no revision '{revision}' ({kind}).",
                           remedy="give a branch, tag or commit that the model's page lists.")
     if isinstance(error, errors.RepositoryNotFoundError):
         return InputError(f"The hub has no model '{name}', or it is private ({kind}).",
-                          remedy=f"check the spelling, or log in with `hf auth login`; or {offline}")
-    at = f" at revision '{revision}'" if revision else ""
-    return InputError(f"'{name}'{at} could not be fetched, and the local cache does not hold it ({kind}).",
-                      remedy=f"check the name and the network; or {offline}")
+                          remedy=f"check the spelling, or log in with `hf auth login`; or {_OFFLINE}")
+    if status in (401, 403):
+        return InputError(f"The hub does not let you read '{name}' ({kind}, {status}).",
+                          remedy=f"your token is not valid or lacks the right: `hf auth login` anew; or {_OFFLINE}")
+    return None
 
-# %% ../../nbs/core/experts/loading.ipynb #e0d66680
-def _snapshot(name: str, revision, *patterns: str) -> Path: # of file names, beside those of configurations
+
+def _refusal(name: str, revision, error: Exception) -> InputError:
+    "What went wrong at the hub, and what to do."
+    from huggingface_hub import errors
+    causes = [error, error.__cause__, error.__context__]      # a cache without the model hides what the hub said
+    said = [_refused_access(name, revision, cause) for cause in causes if cause is not None]
+    known = next((refusal for refusal in said if refusal is not None), None)
+    if known is not None: return known
+    kind = type(error).__name__
+    at = f" at revision '{revision}'" if revision else ""
+    if isinstance(error, (errors.LocalEntryNotFoundError, FileNotFoundError)):
+        return InputError(f"'{name}'{at} could not be fetched, and the local cache does not hold it ({kind}).",
+                          remedy=f"check the name and the network; or {_OFFLINE}")
+    return InputError(f"'{name}'{at} could not be fetched whole: the hub or the network broke off ({kind}).",
+                      remedy=f"run it again, files that are complete are not fetched twice; or {_OFFLINE}")
+
+# %% ../../nbs/core/experts/loading.ipynb #3f6e870f
+def _offline() -> bool:
+    "Whether the hub is not to be asked."
+    from huggingface_hub import constants
+    return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE")
+
+
+def _snapshot(name: str, revision, *patterns: str) -> Path: # of file names
     "A model's files of these kinds, in the local cache."
     from huggingface_hub import snapshot_download
-    offline = os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE")
-    wanted = ["*.json", "*.txt", "*.model", "*.gz", *patterns]
-    return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=offline))
+    return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns), local_files_only=_offline()))
 
 
-def _fetch(name: str, revision) -> Path:
-    "Snapshot of a hub model in the local cache: safetensors, or pickles where there are none."
-    try:
-        folder = _snapshot(name, revision, "*.safetensors")
-        if not list(folder.glob("*.safetensors")): return _snapshot(name, revision, "*.bin")
-        of_open_clip = (folder/"open_clip_config.json").is_file()
-        if not of_open_clip or list(folder.glob("open_clip*.safetensors")): return folder
-        return _snapshot(name, revision, "*.safetensors", "open_clip*.bin")
+def _weight_names(folder: Path,  # with the configuration and the index, if the model has one
+                  stem_and_kind: tuple[str, str],
+                  wanted,        # name of a tensor -> whether it is needed
+                 ) -> list[str]:
+    "Files of weights that hold a wanted tensor: shards of the index, or the one file."
+    name = ".".join(stem_and_kind)
+    index = folder/f"{name}.index.json"
+    return shards_with(index, wanted) if index.is_file() else [name]
+
+
+def _fetch(name: str, revision,
+           text="own", # as in `load`
+          ) -> Path:
+    "Snapshot of a hub model in the local cache: what describes it, then the weights that its family reads."
+    try: folder = _snapshot(name, revision, "*.json", "*.txt", "*.model", "*.gz")
     except Exception as error: raise _refusal(name, revision, error) from None
+    family = _family_of(folder)
+    def wanted(key): return family.name_of(key, text) is not None
+    for stem_and_kind in family.files:
+        files = _weight_names(folder, stem_and_kind, wanted)
+        try: folder = _snapshot(name, revision, *files)
+        except Exception as error: raise _refusal(name, revision, error) from None
+        if files and all((folder/file).is_file() for file in files): break
+    return folder
 
-# %% ../../nbs/core/experts/loading.ipynb #fb3eaf5b
+# %% ../../nbs/core/experts/loading.ipynb #04ef0435
 def _embedded(name: str, revision, **options) -> Expert:
     "An expert of the package."
     text = options.get("text", "own")
@@ -136,6 +182,9 @@ def _embedded(name: str, revision, **options) -> Expert:
     if name == "lite0-imagenet":
         from medbridge.experts.cnn import lite0
         return lite0(dtype=options.get("dtype"))
+    if name == "vits14":
+        from medbridge.experts.vits14 import vits14
+        return vits14(dtype=options.get("dtype"))
     folder = asset_folder(name)
     if not folder.is_dir():
         raise InputError(f"The weights of '{name}' are missing from the package.", folder,
@@ -152,6 +201,18 @@ def _densenet(name: str, revision, **options) -> Expert:
                          "language model.", remedy="leave `revision`, `image_shape` and `text` out.")
     return load_densenet(name, **options)
 
+# %% ../../nbs/core/experts/loading.ipynb #01c95c1e
+def _file(name: str, revision, **options) -> Expert:
+    "A checkpoint in one file: a CLIP in OpenAI's naming (CheXzero), or a DenseNet of torchxrayvision."
+    from medbridge.experts.chexzero import is_openai, load_checkpoint
+    if not is_openai(Path(name)): return _densenet(name, revision, **options)
+    text = options.get("text", "own")
+    if text == "language-model": raise no_language_model(name)
+    if revision or "image_shape" in options:
+        raise InputError(f"'{name}' is one file: it has one revision and one input size.",
+                         remedy="leave `revision` and `image_shape` out.")
+    return load_checkpoint(Path(name), **options)
+
 # %% ../../nbs/core/experts/loading.ipynb #9d9e311a
 def _local_folder(name: str, revision, **options) -> Expert:
     if revision:
@@ -161,14 +222,14 @@ def _local_folder(name: str, revision, **options) -> Expert:
 
 # %% ../../nbs/core/experts/loading.ipynb #375b8bb9
 def _from_hub(hub_name: str, name: str, revision, **options) -> Expert:
-    return from_folder(_fetch(hub_name, revision), name, **options)
+    return from_folder(_fetch(hub_name, revision, options.get("text", "own")), name, **options)
 
-# %% ../../nbs/core/experts/loading.ipynb #2f69e9e9
+# %% ../../nbs/core/experts/loading.ipynb #0ef76810
 def _load(name: str, revision, **options) -> Expert:
     "An expert from where its name says it is."
     if name in EMBEDDED: return _embedded(name, revision, **options)
-    if name.startswith("densenet121-") or Path(name).is_file():
-        return _densenet(name, revision, **options)
+    if Path(name).is_file(): return _file(name, revision, **options)
+    if name.startswith("densenet121-"): return _densenet(name, revision, **options)
     if name.startswith("timm:"):
         from medbridge.experts.cnn import hub_id
         return _from_hub(hub_id(name.removeprefix("timm:")), name, revision, **options)
@@ -244,14 +305,21 @@ def _cached() -> list[dict]:
         rows.append(dict(name=r.repo_id, kind="local cache", family=found, note=f"{r.size_on_disk/2**20:.0f} MiB"))
     return rows
 
-# %% ../../nbs/core/experts/loading.ipynb #c9106546
+# %% ../../nbs/core/experts/loading.ipynb #eddd2b13
+def _is_there(name: str) -> bool:
+    "Whether an embedded expert's weights can be read."
+    if name == "vits14":
+        from medbridge.experts.vits14 import is_there
+        return is_there()
+    return name == "lite0-imagenet" or asset_folder(name).is_dir()
+
+# %% ../../nbs/core/experts/loading.ipynb #0d30ee8b
 def available() -> pd.DataFrame: # name, kind, family, note
     "What can be loaded: embedded experts, models in the local hub cache, and the families that adapters serve."
     rows = []
     for name in EMBEDDED:
         card = _card(name)
-        there = asset_folder(name).is_dir() or name == "lite0-imagenet"
-        note = card.get("pretraining", "") if there else "weights missing"
+        note = card.get("pretraining", "") if _is_there(name) else "weights missing"
         rows.append(
             dict(name=name, kind="embedded", family=card.get("family", ""), note=note))
     rows += _cached()

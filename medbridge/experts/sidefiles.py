@@ -4,21 +4,25 @@
 
 # %% auto #0
 __all__ = ['NEWER', 'OLDER', 'DEFAULT', 'TOKENIZER_FILES', 'PROBES', 'read_json', 'image_settings', 'published_processor',
-           'kernel_of', 'scale_of', 'view_of', 'check_size', 'read_tokenizer', 'same_tokens', 'distinct']
+           'kernel_of', 'scale_of', 'both_sides', 'view_of', 'check_size', 'damaged_tokenizer', 'read_tokenizer',
+           'same_tokens', 'distinct']
 
-# %% ../../nbs/core/experts/sidefiles.ipynb #7cb618b9
+# %% ../../nbs/core/experts/sidefiles.ipynb #de350c18
 import json
 from pathlib import Path
 from typing import Any, Callable
 
 from ..basics import InputError
 from .core import ViewTransform
+from .refusals import refuse_pointer
 
-# %% ../../nbs/core/experts/sidefiles.ipynb #814868e6
+# %% ../../nbs/core/experts/sidefiles.ipynb #3d23241c
 def read_json(path: Path, what: str) -> dict: # `what` opens the message
     "A JSON file of a model's folder. Raises `InputError` where it is damaged, `OSError` where it is missing."
     try: found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError: raise InputError(f"{what} is not JSON.", path, remedy="fetch the folder again.") from None
+    except ValueError:
+        refuse_pointer(path)
+        raise InputError(f"{what} is not JSON.", path, remedy="fetch the folder again.") from None
     if isinstance(found, dict): return found
     raise InputError(f"{what} is not a JSON object.", path, remedy="fetch the folder again.")
 
@@ -102,7 +106,7 @@ def scale_of(processor, path: Path) -> tuple[tuple, tuple]: # mean, spread, of v
     return tuple(m/stretch
                  for m in mean), tuple(s/stretch for s in std)
 
-# %% ../../nbs/core/experts/sidefiles.ipynb #da113cf1
+# %% ../../nbs/core/experts/sidefiles.ipynb #6dca6b50
 _EDGES = ("height", "width", "shortest_edge", "longest_edge", "max_height", "max_width")
 
 def _edges(size) -> dict[str, int]: # edge -> pixels
@@ -112,7 +116,7 @@ def _edges(size) -> dict[str, int]: # edge -> pixels
     return {name: int(value) for name, value in found.items() if value}
 
 
-def _both_sides(size, path: Path) -> tuple[int, int]: # height, width
+def both_sides(size, path: Path) -> tuple[int, int]: # height, width
     "A size that is one shape. Raises `InputError` for another."
     edges = _edges(size)
     if set(edges) == {"height", "width"}:
@@ -121,14 +125,14 @@ def _both_sides(size, path: Path) -> tuple[int, int]: # height, width
         return edges["shortest_edge"], edges["shortest_edge"]
     raise _unserved(path, f"A size of {edges or size} is not one shape.")
 
-# %% ../../nbs/core/experts/sidefiles.ipynb #15c4cae2
+# %% ../../nbs/core/experts/sidefiles.ipynb #795876b4
 def _way(processor, path: Path,
          size: tuple[int, int]) -> tuple[str, tuple[int, int], int]:   # resize, input, edge
     "How the whole image becomes the tower's input, as `ViewTransform` says it."
     crops = bool(getattr(processor, "do_center_crop", False))
     if getattr(processor, "do_pad", False):
         raise _unserved(path, "Images are padded (`do_pad`), which is not served.")
-    final = _both_sides(processor.crop_size, path) if crops else size
+    final = both_sides(processor.crop_size, path) if crops else size
     if not processor.do_resize: return ("crop" if crops else "none"), final, final[0]
     edges = _edges(processor.size)
     if set(edges) == {"height", "width"}:
@@ -170,13 +174,13 @@ def check_size(view: ViewTransform,   # of a folder's processor
     problem = f"The processor makes inputs of {made} pixels (height x width), the tower takes {taken}."
     raise _unserved(Path(folder), problem)
 
-# %% ../../nbs/core/experts/sidefiles.ipynb #e6777643
+# %% ../../nbs/core/experts/sidefiles.ipynb #5978aaba
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json",
                    "vocab.txt")
 _REMEDY = "fetch the whole folder, or say text=None for an expert without text."
 
 
-def _tokenizer_error(path: Path, error: Exception) -> InputError:
+def damaged_tokenizer(path: Path, error: Exception) -> InputError:
     "What is wrong with a tokenizer: its library is missing, or its files are damaged."
     what = " ".join(str(error).split())[:160]
     lacks = isinstance(error, ImportError) or "sentencepiece" in what.lower() or "protobuf" in what.lower()
@@ -185,7 +189,7 @@ def _tokenizer_error(path: Path, error: Exception) -> InputError:
         return InputError(f"The tokenizer needs a library that is not installed: {what}", path, remedy=remedy)
     return InputError(f"The tokenizer cannot be read ({type(error).__name__}: {what}).", path, remedy=_REMEDY)
 
-# %% ../../nbs/core/experts/sidefiles.ipynb #7db4e91b
+# %% ../../nbs/core/experts/sidefiles.ipynb #d0a28460
 def read_tokenizer(folder: Path):
     "The folder's tokenizer, of transformers. Raises `InputError` where it is missing, damaged or lacks its library."
     from transformers import AutoTokenizer
@@ -195,9 +199,10 @@ def read_tokenizer(folder: Path):
         problem = f"The folder has no tokenizer: none of {', '.join(TOKENIZER_FILES)}."
         raise InputError(problem, folder/TOKENIZER_FILES[0], remedy=_REMEDY)
     for path in present:
+        refuse_pointer(path)
         if not path.stat().st_size: raise InputError("The tokenizer's file is empty.", path, remedy=_REMEDY)
     try: return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error: raise _tokenizer_error(present[0], error) from error
+    except Exception as error: raise damaged_tokenizer(present[0], error) from error
 
 # %% ../../nbs/core/experts/sidefiles.ipynb #c5a80694
 PROBES = ("pneumonia", "no pneumonia", "edema", "pleural effusion", "lung mass", "nodule", "a dog on a beach")
@@ -218,7 +223,7 @@ def same_tokens(prompts: list[str],
         if _plain(first) != _plain(prompt): return first, prompt
     return None
 
-# %% ../../nbs/core/experts/sidefiles.ipynb #a5cc5a5a
+# %% ../../nbs/core/experts/sidefiles.ipynb #81261a32
 def distinct(tokens: Callable, # prompts -> dict of tensors, `input_ids` among them
              folder: Path,     # of the tokenizer
             ) -> Callable:
@@ -233,5 +238,5 @@ def distinct(tokens: Callable, # prompts -> dict of tensors, `input_ids` among t
 
     try: checked(list(PROBES))
     except InputError: raise
-    except Exception as error: raise _tokenizer_error(folder, error) from error
+    except Exception as error: raise damaged_tokenizer(folder, error) from error
     return checked

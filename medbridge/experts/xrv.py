@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..basics import InputError, did_you_mean
-from .clip import check_fit, read_tensors
 from .cnn import CNNExpert
 from .core import Expert, ViewTransform
+from .weights import check_fit, read_tensors
 
 # %% ../../nbs/core/experts/xrv.ipynb #6eeb291f
 CARD = dict(

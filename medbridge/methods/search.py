@@ -23,7 +23,7 @@ from . import adapters, probes, prompts, tuning
 from .contract import Budget, Method, Task, peak_memory
 from .ours import MedBridgeMethod
 
-# %% ../../nbs/core/methods/search.ipynb #ea847acf
+# %% ../../nbs/core/methods/search.ipynb #1e584871
 _ADDED: dict[str, type[Method]] = {}
 
 def _classes() -> dict[str, type[Method]]:
@@ -34,7 +34,7 @@ def _classes() -> dict[str, type[Method]]:
         adapters.CLIPAdapter, adapters.TipAdapterF,
         prompts.CoOp, prompts.CoCoOp, prompts.KgCoOp, prompts.MaPLe, prompts.VPTDeep,
         tuning.LoRA, tuning.FullFineTuning,
-        probes.UniformEnsemble, probes.StackedProbe,
+        probes.UniformEnsemble, probes.PlainAverage, probes.StackedProbe,
         tuning.SupervisedCNN,
         probes.HeaderControl, probes.ShuffledControl,
     ]

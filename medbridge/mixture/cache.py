@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['POLICIES', 'SETTLED', 'ARRAYS', 'LOCKS', 'states_kept', 'kept_bytes', 'Features', 'extract', 'boxes_of',
            'relative_boxes', 'compute', 'later_states', 'image_keys', 'write_arrays', 'read_arrays', 'Shards',
-           'shard_name', 'row_numbers', 'gather_rows', 'FeatureStore']
+           'shard_name', 'row_numbers', 'gather_rows', 'disk_seconds', 'which_is_faster', 'FeatureStore']
 
-# %% ../../nbs/core/mixture/cache.ipynb #b11a8304
+# %% ../../nbs/core/mixture/cache.ipynb #e2bbef69
 import json, os, shutil, sys, time, zlib
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +28,7 @@ from ..compat import keep_freed_memory
 from ..data.manifest import Manifest, content_key
 from ..data.radiograph import read_radiograph
 from ..experts.core import Expert
+from . import precision as coding
 from .views import Views, token_energy, view_boxes
 
 keep_freed_memory()
@@ -41,12 +42,15 @@ def states_kept(policy: str, passed: int) -> int: # passed: T2, blocks that quer
     if policy == "frozen-stream": return passed
     return min(1, passed) if policy == "prefix" else 0
 
-# %% ../../nbs/core/mixture/cache.ipynb #a28ef4f4
+# %% ../../nbs/core/mixture/cache.ipynb #a447df24
 def kept_bytes(views: int, feature: int, tokens: int, width: int, # N; E; L and D of one tower
                states: int,                                       # states kept of each view
-               itemsize=2) -> int:                                # bytes of one number
+               itemsize=2,                                        # bytes of one number
+               precision="exact") -> int:                         # of the states: exact, 8bit, 4bit
     "Bytes that one image takes for one tower: a feature and some states of each view."
-    return int(views*itemsize*(feature + states*tokens*width))
+    if precision == "exact": return int(views*itemsize*(feature + states*tokens*width))
+    words = coding.row_words(int(width), states, precision)
+    return int(views*(itemsize*feature + 2*tokens*words))
 
 # %% ../../nbs/core/mixture/cache.ipynb #3add61d9
 def _size(n: int) -> str:
@@ -197,19 +201,20 @@ def image_keys(manifest: Manifest,
             np.savez(f, sizes=sizes, times=times, keys=lasting)
     return keys[codes]
 
-# %% ../../nbs/core/mixture/cache.ipynb #8db2418d
+# %% ../../nbs/core/mixture/cache.ipynb #b3e4a1ec
 ARRAYS = ("pooled", "states", "boxes") # of every shard; `grids` too, where views have their own
 
 def _crc(a: np.ndarray) -> int: return zlib.crc32(np.ascontiguousarray(a).data)
 
 
-def write_arrays(folder: Path, arrays: dict[str, np.ndarray], expert: str) -> None:
+def write_arrays(folder: Path, arrays: dict[str, np.ndarray], expert: str, precision="exact") -> None:
     "Arrays and their checksums, as one folder."
     with atomic_dir(folder) as part:
         for name, a in arrays.items():
             np.save(part/f"{name}.npy", a)
         crc = {name: _crc(a) for name, a in arrays.items()}
-        write_json(part/"meta.json", dict(expert=expert, crc=crc))
+        coded = {} if precision == "exact" else dict(precision=precision)
+        write_json(part/"meta.json", dict(expert=expert, crc=crc, **coded))
 
 # %% ../../nbs/core/mixture/cache.ipynb #b763a25c
 def read_arrays(folder: Path, verify=True) -> dict[str, np.ndarray]|None:
@@ -281,19 +286,21 @@ def _code(adapter: str) -> str: # module of the expert's class
     "Hash of the code that computes features."
     return code_fingerprint("medbridge.mixture.views", "medbridge.data.radiograph", "medbridge.experts.core", adapter)
 
-# %% ../../nbs/core/mixture/cache.ipynb #6501d8fc
+# %% ../../nbs/core/mixture/cache.ipynb #24a2856b
 def shard_name(keys: np.ndarray,      # content hashes of the shard's images
                rows: np.ndarray,      # their numbers
                views: Views,
                first: Expert,         # of the store's experts
                expert: Expert, start: int, # T1
-               policy: str, dtype: torch.dtype) -> str:
+               policy: str, dtype: torch.dtype,
+               precision="exact") -> str:
     "Name of the folder that holds one expert's features of some images."
     numbers = rows if views.sampler == "random" else None
     seen = first.fingerprint if views.sampler == "saliency" else None
     code = _code(type(expert).__module__)
+    coded = () if precision == "exact" else (precision, code_fingerprint("medbridge.mixture.precision"))
     return fingerprint(keys, asdict(views), numbers, seen, expert.fingerprint, start, policy,
-                       str(dtype), code)
+                       str(dtype), code, *coded)
 
 # %% ../../nbs/core/mixture/cache.ipynb #30d394af
 def row_numbers(index, n: int) -> np.ndarray: # numbers, one number, or a mask -> (B,) from 0
@@ -325,11 +332,34 @@ def gather_rows(index: np.ndarray, shard: int, # rows; images in a shard
         else: out[at] = rows
     return out
 
+# %% ../../nbs/core/mixture/cache.ipynb #e9216a10
+def disk_seconds(folder: Path, n_bytes=2**24) -> float:
+    "Seconds for which this disk reads a byte of a file that is not in memory; as far as the system lets one tell."
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder/"speed") as part, open(part, "w+b", buffering=0) as f:
+        f.write(os.urandom(n_bytes))
+        os.fsync(f.fileno())
+        if hasattr(os, "posix_fadvise"): os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        f.seek(0)
+        begun = time.perf_counter()
+        f.read(n_bytes)
+        found = (time.perf_counter() - begun)/n_bytes
+    (folder/"speed").unlink(missing_ok=True)
+    return found
+
+# %% ../../nbs/core/mixture/cache.ipynb #c666eb66
+def which_is_faster(stream: float, disk: float) -> str: # seconds for one image
+    "The two ways of an epoch, in words."
+    faster = "computing" if stream < disk else "reading"
+    times = max(stream, disk)/max(min(stream, disk), 1e-9)
+    return (f"on this machine computing takes {stream:.3g} s an image and reading it from this disk {disk:.3g} s: "
+            f"{faster} is {times:.3g} times faster")
+
 # %% ../../nbs/core/mixture/cache.ipynb #268f3c67
 def _say(line: str) -> None:
     if "MEDBRIDGE_QUIET" not in os.environ: print(line, file=sys.stderr)
 
-# %% ../../nbs/core/mixture/cache.ipynb #bfd943e8
+# %% ../../nbs/core/mixture/cache.ipynb #10b96ab8
 class FeatureStore:
     "Frozen features of the images of a manifest for some experts."
     def __init__(self, manifest: Manifest,
@@ -341,12 +371,18 @@ class FeatureStore:
                  folder: str|Path|None = None,   # default: the cache
                  shard=128,                      # images in a shard
                  dtype=torch.float16,            # of what is kept
+                 precision="exact",              # of states: exact (`dtype`), 8bit, 4bit; see `mixture.precision`
                  say=None,                       # receives a line before anything is written; None: standard error
-                 open_shards=8192,               # most mapped at a time (three maps each; Linux allows 65,530)
+                 open_shards=8192,               # most mapped at a time (four maps each; Linux allows 65,530)
+                 full_disk="raise",              # raise, recompute: policy `none` where the store does not fit
                 ):
         if shard < 1: raise InputError(f"A shard of {shard} images.", remedy="128 is the default.")
         self.manifest, self.experts, self.views = manifest, list(experts), views
+        coding.check_precision(precision)
         self.shard, self.dtype, self.say = shard, dtype, say or _say
+        if full_disk not in ("raise", "recompute"):
+            raise did_you_mean(str(full_disk), ("raise", "recompute"), "way with a full disk")
+        self.precision, self.full_disk = precision, full_disk
         if starts is None:
             starts = [max(e.depth - 2, 0) for e in experts]
         self.starts = list(starts)
@@ -367,7 +403,8 @@ class FeatureStore:
         views = self.views.n
         experts = len(self.experts)
         what = f"{images:,} images x {views} views x {experts} experts"
-        kept = f"{self.policy}, {size:,.0f} MiB"
+        coded = "" if self.precision == "exact" else f" in {self.precision}"
+        kept = f"{self.policy}{coded}, {size:,.0f} MiB"
         return f"FeatureStore({self.manifest.name!r}, {what}, {kept})"
 
     # sizes
@@ -375,7 +412,7 @@ class FeatureStore:
         e = self.experts[k]
         states = states_kept(policy, e.depth - self.starts[k])
         itemsize = torch.finfo(self.dtype).bits//8
-        return kept_bytes(self.views.n, e.embed_dim, e.n_tokens, e.width, states, itemsize)
+        return kept_bytes(self.views.n, e.embed_dim, e.n_tokens, e.width, states, itemsize, self.precision)
 
     def bytes_per_image(self, policy: str) -> int:
         "Bytes that one image takes under a policy."
@@ -401,7 +438,7 @@ class FeatureStore:
         rows, start = self._shard_rows(i), self.starts[k]
         first, e = self.experts[0], self.experts[k]
         return shard_name(self._keys[rows], rows, self.views, first, e, start,
-                          self.policy, self.dtype)
+                          self.policy, self.dtype, self.precision)
 
     def _name(self, i: int, k: int) -> str:
         at = i, k
@@ -419,7 +456,7 @@ class FeatureStore:
         missing = {i: self._missing(i) for i in range(self.n_shards)}
         todo = {i: ks for i, ks in missing.items() if ks}
         if not todo: return 0
-        self._prepare(todo)
+        if not self._prepare(todo): return 0
         written, later = 0, []
         for i in progress(list(todo), f"frozen features of {self.manifest.name}", least=2):
             done = self._claim(i, wait=False)
@@ -427,8 +464,8 @@ class FeatureStore:
             else: written += done
         return written + sum(self._claim(i, wait=True) or 0 for i in later)
 
-    def _prepare(self, todo: dict[int, list[int]]) -> None:
-        "Say how much is to be written, and make sure that there is room."
+    def _prepare(self, todo: dict[int, list[int]]) -> bool:
+        "Say how much is to be written, and make sure that there is room; False: there is none, and nothing is kept."
         def size(i, ks):
             each = sum(self._expert_bytes(k, self.policy) for k in ks)
             return len(self._shard_rows(i))*each
@@ -436,9 +473,31 @@ class FeatureStore:
         what = f"{self.policy}, {len(todo)} of {self.n_shards} shards"
         name, size_of_all = self.manifest.name, _size(need)
         self.say(f"feature store of {name}: {size_of_all} to write ({what})")
-        require_space(self.folder, need)
+        try: require_space(self.folder, need)
+        except InputError:
+            if self.full_disk == "raise": raise
+            self._recompute(need)
+            return False
         self.folder.mkdir(parents=True, exist_ok=True)
         _sweep(self.folder)
+        return True
+
+    def _recompute(self, need: int) -> None: # bytes that are not there
+        "Keep nothing, and say what that costs."
+        some = np.arange(min(len(self), 4))
+        disk = disk_seconds(self.folder)*self.bytes_per_image(self.policy)
+        self.policy = "none"
+        begun = time.perf_counter()
+        self.batch(some)
+        stream = (time.perf_counter() - begun)/len(some)
+        self.say(f"feature store of {self.manifest.name}: {_size(need)} do not fit the disk, so every epoch computes the "
+                 f"stream anew; {which_is_faster(stream, disk)}" + self._smaller())
+
+    def _smaller(self) -> str:
+        "How many bytes four bits would take, where they are not taken yet."
+        if self.precision == "4bit": return ""
+        coded = FeatureStore(self.manifest, self.experts, self.views, self.starts, "none", precision="4bit")
+        return f". precision=\"4bit\" would take {_size(coded.bytes_per_image('frozen-stream')*len(self))}"
 
     def _claim(self, i: int, wait: bool) -> int|None:
         "Write what is missing of a shard while no other process does; None: another one is at it."
@@ -474,11 +533,12 @@ class FeatureStore:
         for k, (features, streams, tables) in kept.items():
             pooled = torch.cat(features)
             states = torch.cat(streams, 1).transpose(0, 1).contiguous()
-            arrays = dict(pooled=pooled.numpy(), states=states.numpy(),
-                          boxes=np.stack(relative))
+            arrays = dict(pooled=pooled.numpy(), boxes=np.stack(relative))
+            if self.precision == "exact": arrays["states"] = states.numpy()
+            else: arrays |= coding.coded(states.numpy(), self.precision)
             if tables: arrays["grids"] = torch.cat(tables).numpy()
             write_arrays(self.folder/self._name(i, k), arrays,
-                         self.experts[k].name)
+                         self.experts[k].name, self.precision)
 
     # reading
     def _shard(self, i: int, k: int) -> dict[str, np.ndarray]:
@@ -508,11 +568,18 @@ class FeatureStore:
         if any("grids" not in self._shard(int(i), k) for i in shards): return None
         return self._gather(index, k, "grids").flatten(0, 1)
 
+    def _states(self, index: np.ndarray, k: int) -> Tensor: # (T2, B, N, L, D)
+        if self.precision == "exact": return self._gather(index, k, "states", second=True)
+        def rows_of(i, rows):
+            shard = self._shard(i, k)
+            decoded = coding.decode(shard["states"][rows], shard["channels"], self.precision)
+            return decoded.swapaxes(0, 1)
+        return torch.from_numpy(gather_rows(index, self.shard, rows_of, second=True))
+
     def _features(self, index: np.ndarray, k: int, states: bool) -> Features:
         pooled = self._gather(index, k, "pooled").float()
         if not states: return Features(pooled)
-        states_of_all = self._gather(index, k, "states", second=True)
-        kept = list(states_of_all.flatten(1, 2).float())                       # each (B*N, L, D)
+        kept = list(self._states(index, k).flatten(1, 2).float())              # each (B*N, L, D)
         grids = self._grids(index, k)
         if self.policy == "prefix":
             kept = later_states(self.experts[k], self.starts[k], kept, grids)

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['AT_REST', 'Prediction', 'collected', 'image_list', 'check_files', 'kept_experts', 'unseen_text', 'answering', 'ask',
-           'checked_config', 'embedded_folder', 'saved_options', 'check_experts', 'load_weights', 'read_calibration',
-           'fold', 'Mixture']
+           'apart', 'checked_config', 'embedded_folder', 'saved_options', 'check_experts', 'load_weights',
+           'read_calibration', 'fold', 'Mixture']
 
-# %% ../../nbs/core/mixture/core.ipynb #3bbb0548
+# %% ../../nbs/core/mixture/core.ipynb #db076fae
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..data.radiograph import as_pixels
 from ..evaluation.calibrate import Calibration
 from ..experts.core import Expert
 from ..markup import html_table
-from . import cache, card
+from . import cache, card, ood
 from .bridge import blank_text, Bridge, Config, Output, Scorer
 from .routing import GrownRouter
 from .text import text_embeddings
@@ -34,7 +34,7 @@ from .views import Views
 def _some(n: int, what: str) -> str:
     return f"{n:,} {what}" + "s"*(n != 1)
 
-# %% ../../nbs/core/mixture/core.ipynb #39c589f4
+# %% ../../nbs/core/mixture/core.ipynb #52d93aca
 @dataclass
 class Prediction:
     "Answers for some images."
@@ -44,6 +44,13 @@ class Prediction:
     probabilities: np.ndarray # (n, Y)
     gates: np.ndarray         # (n, Y, K) routing weights
     scores: np.ndarray        # (n, Y, K) each expert's logits
+    distances: np.ndarray|None = None # (n, K) of `ood.Detector`; None: the model has none
+    excess: np.ndarray|None = None    # (n,) above 0: unlike the training images; None: not known
+
+    @property
+    def unlike(self) -> np.ndarray|None:
+        "(n,) whether each image is unlike the training images; None: not known."
+        return None if self.excess is None else ~(self.excess <= 0)
 
     def table(self):
         "(n, Y) probabilities as a DataFrame."
@@ -60,23 +67,31 @@ class Prediction:
     def __repr__(self) -> str:
         images = _some(len(self.logits), "image")
         labels = _some(len(self.labels), "label")
-        return f"Prediction({images}, {labels}, experts {', '.join(self.experts)})"
+        strange = "" if self.unlike is None else f", {self.unlike.sum():,} unlike the training data"
+        return f"Prediction({images}, {labels}, experts {', '.join(self.experts)}{strange})"
 
     def _repr_html_(self) -> str:
         shown = self.table().head(20).round(3).to_html()
         size = f"<b>{len(self.logits):,} images</b>, {len(self.labels)} labels"
         return f"<p>{size}; experts {', '.join(self.experts)}</p><div style='overflow-x:auto'>{shown}</div>"
 
-# %% ../../nbs/core/mixture/core.ipynb #9a45fbcb
-def collected(parts: list[Output], labels: list[str], experts: list[str]) -> Prediction:
+# %% ../../nbs/core/mixture/core.ipynb #8be0f1bd
+def collected(parts: list[Output], labels: list[str], experts: list[str],
+              detector: ood.Detector|None = None,
+              far: list[np.ndarray]|None = None, # the detector's distances of each pass
+             ) -> Prediction:
     "The answers of several passes as one."
     def joined(name):
         values = torch.cat([getattr(p, name) for p in parts])
         return values.float().cpu().numpy()
     logits = joined("logits")
     probabilities = 1/(1 + np.exp(-logits))
-    return Prediction(list(labels), experts, logits, probabilities, joined("gates"),
-                      joined("scores"))
+    answer = Prediction(list(labels), experts, logits, probabilities, joined("gates"),
+                        joined("scores"))
+    if detector is not None and far is not None:
+        answer.distances = np.concatenate(far)
+        answer.excess = detector.excess(experts, answer.distances)
+    return answer
 
 # %% ../../nbs/core/mixture/core.ipynb #1fa89ef7
 def image_list(images) -> list: # a Manifest, or one or several paths or arrays
@@ -128,6 +143,14 @@ def ask(bridge: Bridge, features: list, boxes: Tensor, # as `FeatureStore.batch`
     asked = [f.to(device) if k else None
              for f, k in zip(features, keep)]
     return bridge(asked, boxes.to(device), text)
+
+# %% ../../nbs/core/mixture/core.ipynb #8a3cb40b
+def apart(detector: ood.Detector|None, names: list[str], features: list, keep: list[bool],
+         ) -> np.ndarray|None: # (B, K)
+    "How far images are from those of the training, to each expert that is asked; None without a detector."
+    if detector is None: return None
+    asked = [f if k else None for f, k in zip(features, keep)]
+    return detector.distances(names, ood.whole_view(asked))
 
 # %% ../../nbs/core/mixture/core.ipynb #46e67e47
 def checked_config(labels: list[str], options: dict[str, Any]) -> Config:
@@ -215,7 +238,7 @@ def fold(model) -> None: # a Mixture
         model.bridge.router = model.bridge.router.folded().eval()
     model.bridge.requires_grad_(True)
 
-# %% ../../nbs/core/mixture/core.ipynb #6692af60
+# %% ../../nbs/core/mixture/core.ipynb #267c226d
 class Mixture:
     "A mixture of frozen experts that answers, is saved and is read; `medbridge.MedBridge` adds training and diagnosis."
     def __init__(self, labels: list[str],   # what to diagnose
@@ -232,6 +255,7 @@ class Mixture:
         self.experts = list(map(loaded, experts))
         self.facts: dict = {}                            # of training: data, epochs, results
         self.calibration: Calibration|None = None
+        self.ood: ood.Detector|None = None               # tells images that are unlike those of the training
         torch.manual_seed(self.config.seed)
         self.bridge = Bridge(self.experts, self.labels, self.config, prompts).eval()
         if device is not None: self.bridge.to(device)
@@ -273,9 +297,13 @@ class Mixture:
         parts = np.array_split(index,
                                max(1, -(-len(index)//batch)))
         self.bridge.eval()
-        answers = [ask(self.bridge, *store.batch(rows), keep)
-                   for rows in parts if len(rows)]
-        return collected(answers, self.labels, self.names)
+        answers, far = [], []
+        for rows in parts:
+            if not len(rows): continue
+            features, boxes = store.batch(rows)
+            answers.append(ask(self.bridge, features, boxes, keep))
+            far.append(apart(self.ood, self.names, features, keep))
+        return collected(answers, self.labels, self.names, self.ood, far)
 
     @torch.no_grad()
     def predict(self, images,      # a Manifest, or one or several paths or arrays (H, W) or (C, H, W) in [0, 1]
@@ -289,28 +317,31 @@ class Mixture:
         keep = answering(keep, text)
         check_files(images)
         self.bridge.eval()
-        answers = []
+        answers, far = [], []
         for at in range(0, len(images), batch):
             pixels = [as_pixels(i) for i in images[at:at + batch]]
             boxes = [cache.boxes_of(p, self.views, n, self.experts)
                      for n, p in enumerate(pixels, at)]
-            features = cache.compute(self.experts, self.starts, pixels, boxes)
-            answers.append(ask(self.bridge, *features, keep, text))
-        return collected(answers, labels or self.labels, self.names)
+            features, relative = cache.compute(self.experts, self.starts, pixels, boxes)
+            answers.append(ask(self.bridge, features, relative, keep, text))
+            far.append(apart(self.ood, self.names, features, keep))
+        return collected(answers, labels or self.labels, self.names, self.ood, far)
 
     def save_pretrained(self, folder: str|Path) -> Path:
-        "Write weights, configuration, calibration and model card, atomically."
+        "Write weights, configuration, calibration, detector and model card, atomically."
         from safetensors.torch import save_file
         folder = Path(folder)
         fold(self)
         experts = [dict(name=e.name, fingerprint=e.fingerprint) for e in self.experts]
         config = dict(labels=self.labels, config=asdict(self.config),
-                      views=asdict(self.views), experts=experts, facts=self.facts)
+                      views=asdict(self.views), experts=experts, facts=self.facts,
+                      ood=None if self.ood is None else self.ood.facts())
         weights = {k: v.contiguous()
                    for k, v in self.bridge.state_dict().items()}
         calibration = None if self.calibration is None else self.calibration.to_dict()
         with atomic_dir(folder) as part:
             save_file(weights, part/card.WEIGHTS)
+            if self.ood is not None: ood.save_detector(self.ood, part/card.OOD)
             card.write_folder(part, config, calibration)
         return folder
 
@@ -328,4 +359,5 @@ class Mixture:
         load_weights(model.bridge, folder/card.WEIGHTS)
         model.facts = c.get("facts", {})
         model.calibration = read_calibration(calibration, model.labels, folder)
+        if card.OOD in c["files"]: model.ood = ood.read_detector(folder/card.OOD)
         return model

@@ -78,7 +78,7 @@ def _circumstances(started: float) -> dict[str, Any]:
                 cores=os.cpu_count(), seconds=round(time.time() - started, 1),
                 peak_memory_bytes=peak_memory())
 
-# %% ../../nbs/core/reproduction/artefacts.ipynb #98155baf
+# %% ../../nbs/core/reproduction/artefacts.ipynb #97f76626
 class Run:
     "One computation's folder: parameters first, then tables, then provenance."
     def __init__(self, out: str|Path|None,       # folder to write to; None: a scratch folder of the cache
@@ -108,11 +108,13 @@ class Run:
                experts: dict[str, str]|None = None,    # fingerprint of each expert used
                stand_in: bool = True,                  # were data or weights stand-ins for clinical ones?
                credentialed: bool = False,             # were data under a credentialed licence used?
+               notes: dict[str, str]|None = None,      # of a data set, what must be said below every table and figure
               ) -> dict[str, Any]:
         "Write `provenance.json`: what the numbers were made from, and what they cost."
         facts: dict[str, Any] = dict(experiment=self.experiment,
                                      parameters=self.parameters, commit=git_commit())
         facts |= dict(data=data or {}, experts=experts or {}, stand_in=stand_in, credentialed=credentialed)
+        if notes: facts["notes"] = notes
         facts |= _circumstances(self.started)
         write_json(self.folder/FILES["provenance"], facts)
         return facts

@@ -14,7 +14,7 @@ from typing import Any, Callable
 from ..basics import InputError, did_you_mean
 from . import presets
 
-# %% ../../nbs/core/reproduction/jobs.ipynb #f6084c89
+# %% ../../nbs/core/reproduction/jobs.ipynb #fbe70953
 @dataclass(frozen=True)
 class Experiment:
     "One notebook and how the batch runs it."
@@ -25,6 +25,7 @@ class Experiment:
     data: Callable|None = None                      # preset -> data sets it may read (None: its site, or all)
     computes: bool = True                           # does it need the GPU and the memory of a computing job?
     compares: int = 1                               # data sets that it needs at least
+    of_folds: bool = False                          # only where patients are tested in folds
 
 # %% ../../nbs/core/reproduction/jobs.ipynb #2212305d
 @dataclass(frozen=True)
@@ -56,19 +57,20 @@ def _testable(p: presets.Preset) -> tuple[str, ...]:
         return any(shared(source, other) for other in p.datasets if other != source)
     return tuple(source for source in p.sources if is_shared(source))
 
-# %% ../../nbs/core/reproduction/jobs.ipynb #97ea2970
+# %% ../../nbs/core/reproduction/jobs.ipynb #fe451c87
 AXES: dict[str, Callable] = dict(
     site=lambda p: p.datasets,      # every data set
     seed=lambda p: p.seeds,
+    partition=lambda p: p.partitions, # one seed for each whole test set: of folds one for all, which are read together
     studied=lambda p: p.studied,    # a few sites, given to the notebook as `site`
     boxed=lambda p: tuple(s for s in p.studied if s in presets.BOXED), # those of them that say where findings are
     source=lambda p: _testable(p),  # sites that cross-domain models are trained on, and some other can test
     expert=lambda p: p.families,    # the extension's experts, one at a time
     ablation=lambda p: tuple(p.grid),
 )
-GIVEN_AS = dict(studied="site", boxed="site") # axes whose parameter has another name
+GIVEN_AS = dict(studied="site", boxed="site", partition="seed") # axes whose parameter has another name
 
-# %% ../../nbs/core/reproduction/jobs.ipynb #1141285c
+# %% ../../nbs/core/reproduction/jobs.ipynb #614bf1a8
 EXPERIMENTS = (
     Experiment("in_domain", over=("seed", "site")),
     Experiment("ablations", over=("seed", "studied")),      # the longest, so that nothing waits for it at the end
@@ -77,8 +79,8 @@ EXPERIMENTS = (
     Experiment("families", over=("seed", "studied")),
     Experiment("unseen_labels", over=("seed", "studied")),
     Experiment("fundus", over=("seed",), data=lambda p: (p.fundus,)),
-    Experiment("reliability", over=("seed",), reads=("in_domain",)),
-    Experiment("lesions", over=("seed", "boxed"), reads=("in_domain",)),
+    Experiment("reliability", over=("partition",), reads=("in_domain",)),
+    Experiment("lesions", over=("partition", "boxed"), reads=("in_domain",)),
     Experiment("domain_shift", reads=("in_domain",), compares=2),
     Experiment("table_in_domain", reads=("in_domain",), computes=False),
     Experiment("table_published", reads=("table_in_domain",), computes=False),
@@ -93,6 +95,7 @@ EXPERIMENTS = (
     Experiment("figure_lesions", reads=("lesions",), computes=False),
     Experiment("figure_calibration", reads=("reliability",), computes=False),
     Experiment("table_fundus", reads=("fundus",), computes=False),
+    Experiment("table_subset", reads=("in_domain",), computes=False, of_folds=True),
 )
 
 # %% ../../nbs/core/reproduction/jobs.ipynb #04f2be7f
@@ -132,13 +135,19 @@ def _unmade(
     agree = {job.notebook for job in made if _agrees(job, own)}
     return [name for name in experiment.reads if name in empty and name not in agree]
 
+# %% ../../nbs/core/reproduction/jobs.ipynb #eb66ba37
+def _reading(experiment: Experiment, own: dict[str, Any], chosen: presets.Preset) -> dict[str, Any]:
+    "The parameters in which the jobs that a job reads must agree with it."
+    pooled = bool(chosen.folds) and "partition" in experiment.over
+    return {name: value for name, value in own.items() if not (pooled and name == "seed")}
+
 # %% ../../nbs/core/reproduction/jobs.ipynb #1fde7e71
 def _may_read(experiment: Experiment, own: dict[str, Any], chosen: presets.Preset) -> tuple[str, ...]:
     "Data sets a job may read."
     if experiment.data: return experiment.data(chosen)
     return (own["site"],) if "site" in own else chosen.datasets
 
-# %% ../../nbs/core/reproduction/jobs.ipynb #1d0f5ffb
+# %% ../../nbs/core/reproduction/jobs.ipynb #de4806ec
 def _job(experiment: Experiment, own: dict[str, Any], chosen: presets.Preset,
          made: list[Job]) -> Job:
     "One job of a row, where `made` came before it."
@@ -148,7 +157,7 @@ def _job(experiment: Experiment, own: dict[str, Any], chosen: presets.Preset,
     whole = experiment.data is None and "site" not in own
     parameters = dict(preset=presets.as_read(chosen, whole), **experiment.parameters,
                       **own)
-    reads = _read_by(experiment, own, made)
+    reads = _read_by(experiment, _reading(experiment, own, chosen), made)
     data = _may_read(experiment, own, chosen)
     if not experiment.computes: return Job(experiment.notebook, name, parameters, reads, data)
     needs = (chosen.threads, chosen.gpus, chosen.memory_mb)
@@ -172,7 +181,13 @@ WITHOUT = dict( # axis without values -> why its experiments do not run
     source="no data set shares a label with another that is there",
 )
 
-# %% ../../nbs/core/reproduction/jobs.ipynb #6d698507
+# %% ../../nbs/core/reproduction/jobs.ipynb #a0dce1cf
+def _belongs(experiment: Experiment, chosen: presets.Preset) -> bool:
+    "Whether an experiment is a part of a preset at all."
+    if experiment.notebook in chosen.leaves_out: return False
+    return bool(chosen.folds) or not experiment.of_folds
+
+# %% ../../nbs/core/reproduction/jobs.ipynb #d0f1f2b8
 def planned(chosen: presets.Preset,       # preset
             experiments=None,             # table of experiments (default: EXPERIMENTS)
            ) -> tuple[list[Job], dict[str, str]]: # jobs, each after what it reads; experiments without one, and why
@@ -180,19 +195,20 @@ def planned(chosen: presets.Preset,       # preset
     made: list[Job] = []
     empty: dict[str, str] = {}
     for experiment in EXPERIMENTS if experiments is None else experiments:
+        if not _belongs(experiment, chosen): continue
         why = _nothing_for(experiment, chosen)
         if why is None: why = _add_jobs(experiment, chosen, made, empty)
         if why is not None: empty[experiment.notebook] = why
     return made, empty
 
-# %% ../../nbs/core/reproduction/jobs.ipynb #84fb1b47
+# %% ../../nbs/core/reproduction/jobs.ipynb #db27f521
 def _add_jobs(experiment: Experiment, chosen: presets.Preset, made: list[Job],
               empty: dict[str, str]) -> str|None:
     "Add the jobs of one row to those of the rows before it; why there is none, if so."
     unmade: list[str] = []
     before = len(made)
     for own in _own_parameters(experiment, chosen):
-        lacking = _unmade(experiment, own, made, empty)
+        lacking = _unmade(experiment, _reading(experiment, own, chosen), made, empty)
         unmade += lacking
         if not lacking: made.append(_job(experiment, own, chosen, made))
     if len(made) > before or not unmade: return None

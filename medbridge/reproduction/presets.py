@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['EMBEDDED', 'PHANTOM', 'REAL', 'BOXED', 'CLIP', 'SIGLIP2', 'BIOMEDCLIP', 'MEDSIGLIP', 'LAION', 'LLAVA', 'QWEN',
            'MEDGEMMA', 'FAMILIES', 'COMPARED', 'FROZEN', 'PROMPTED', 'TUNED', 'CONTROLS', 'CARDS', 'GRID', 'SHORT',
-           'FEW', 'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'MORE', 'KNOWN', 'EXAMPLES', 'in_words',
-           'Preset', 'Card', 'vlms', 'preset', 'select', 'folder_name', 'load', 'load_fundus', 'require', 'missing',
+           'FEW', 'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'FREE', 'UNGATED', 'OPEN', 'TOWERS',
+           'SAME_STORE', 'RADIOGRAPHS', 'MORE', 'KNOWN', 'FETCH', 'EXAMPLES', 'MOST_BASIC', 'in_words', 'Preset',
+           'Card', 'vlms', 'preset', 'select', 'folder_name', 'load', 'notes', 'load_fundus', 'require', 'missing',
            'without', 'as_read', 'not_there', 'left_out']
 
-# %% ../../nbs/core/reproduction/presets.ipynb #63ece8a8
+# %% ../../nbs/core/reproduction/presets.ipynb #9f6fd76c
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Callable
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs, quote, urlencode
 
 from ..basics import InputError, did_you_mean, fingerprint
 from ..markup import html_facts
+from .subset import nature, rare
 
 # %% ../../nbs/core/reproduction/presets.ipynb #15a49f86
 def in_words(value) -> str:
@@ -50,7 +52,7 @@ def _named_sizes(p: Any) -> str: # a Preset
     models = f"{len(p.experts)} experts, {len(p.methods)} methods"
     return f"Preset({p.name!r}: {data}, {models}, {len(p.seeds)} seed{plural})"
 
-# %% ../../nbs/core/reproduction/presets.ipynb #3de71835
+# %% ../../nbs/core/reproduction/presets.ipynb #d2c54f60
 EMBEDDED = ("lite0-imagenet", "tinyclip-scenes", "tinysiglip-radio") # experts that the package brings
 
 
@@ -83,6 +85,30 @@ class Preset(_Shown):
     fundus: str = "phantom-fundus" # data set of the fundus experiment
     gpus: int = 0              # for each computing job, where a cluster asks
     memory_mb: int = 3000      # for each computing job
+    folds: int = 0             # seed s tests fold s % folds of draw s // folds, by patient (0: the set's own test part)
+    least: int = 1             # positives and negatives that a label needs to count in a macro mean
+    pictures: bool = True      # may artefacts and figures hold images?
+    leaves_out: tuple[str, ...] = () # experiments that do not belong to it
+    untrained: tuple[str, ...] = ()  # methods that tables name, and that are not trained
+
+    def together(self, seed: int) -> tuple[int, ...]:
+        "Seeds whose test images make one test set with those of this one: the folds of a draw."
+        if not self.folds: return (seed,)
+        return tuple(s for s in self.seeds if s//self.folds == seed//self.folds)
+
+    @property
+    def partitions(self) -> tuple[int, ...]:
+        "One seed for each whole test set: of folds the first of each draw."
+        return tuple(dict.fromkeys(self.together(seed)[0] for seed in self.seeds))
+
+    def repeats(self, ranked=False) -> str: # ranked: are scores of several folds compared by their ranks?
+        "How often a test image is answered for, in words."
+        n = len(self.partitions)
+        if not self.folds: return f"{n} seed{'s' if n != 1 else ''}"
+        tested = len({seed % self.folds for seed in self.seeds})
+        draws = f"{n} draw{'s' if n != 1 else ''}"
+        by_rank = ", scores as ranks in their fold" if ranked else ""
+        return f"{tested} of {self.folds} folds by patient, in {draws}{by_rank}"
 
 # %% ../../nbs/core/reproduction/presets.ipynb #3407b4db
 PHANTOM = ("phantom-mimic", "phantom-chexpert", "phantom-nih", "phantom-rsna", "phantom-covidx")
@@ -216,6 +242,35 @@ PAPER = Preset(
 )
 PRESETS = {p.name: p for p in (CHECK, SMOKE, EARNEST, EXAMPLE, PAPER)}
 
+# %% ../../nbs/core/reproduction/presets.ipynb #54cbde22
+FREE = ("nih", "vindr", "rsna", "covidx", "openi", "pneumonia", "tuberculosis")  # of these nobody signs an agreement
+UNGATED = tuple(name for name in FAMILIES if not CARDS[name].gated)
+OPEN = replace(
+    PAPER, name="open", datasets=FREE, experts=(CLIP, BIOMEDCLIP, SIGLIP2), families=UNGATED,
+    studied=("nih", "vindr"), sources=("nih", "vindr", "rsna", "openi"),
+)
+PRESETS["open"] = OPEN
+
+# %% ../../nbs/core/reproduction/presets.ipynb #f52407ef
+TOWERS = ("lite0-imagenet", "vits14", "tinysiglip-radio") # embedded towers that know something of real images
+SAME_STORE = dict(
+    n_views=(5, 1), queries=("read", "blind"), query_start=("labels", "random"), n_queries=(4, 1),
+    pool=("auto", "max", "global"), routing=("label", "image", "uniform", "best"), head=("both", "linear"),
+    start=("ridge", "random"), n_experts=tuple(range(len(TOWERS), 0, -1)),
+)
+_OF_OTHERS = ("cross_domain", "domain_shift", "unseen_labels", "fundus", "table_published", "figure_domain_shift",
+              "table_cross_domain", "table_unseen_labels", "table_fundus")
+RADIOGRAPHS = Preset(
+    "real", ("nih",), TOWERS,
+    n_images=None, size=512, seeds=(0, 1, 2, 3, 4), resamples=2000,
+    n_views=5, n_queries=4, epochs=10, trials=2, tuned_images=None, tuned_epochs=10,
+    methods=(*FROZEN, "plain average", "CoOp", "KgCoOp", *CONTROLS),
+    studied=("nih",), sources=(), fractions=(0.1, 0.3, 1.0), families=TOWERS, grid=SAME_STORE,
+    study_epochs=6, memory_mb=4000, folds=5, least=30, pictures=False,
+    leaves_out=_OF_OTHERS, untrained=("CoCoOp", "MaPLe", *TUNED),
+)
+PRESETS["real"] = RADIOGRAPHS
+
 # %% ../../nbs/core/reproduction/presets.ipynb #29714810
 def _parts(name: str) -> tuple[str, dict[str, tuple[str, ...]]]:
     "The preset and the parts of a selection that a name holds."
@@ -253,13 +308,20 @@ def _only_sites(whole: Preset, wanted) -> Preset:
     "A preset whose studies (fractions, ablations, extensions) are on these sites."
     return replace(whole, studied=_of(whole.datasets, wanted, "site among the data sets"))
 
-# %% ../../nbs/core/reproduction/presets.ipynb #edea7d37
+# %% ../../nbs/core/reproduction/presets.ipynb #be0908e8
 def _only_seeds(whole: Preset, wanted) -> Preset:
     "A preset of these seeds."
     for seed in wanted:
         if seed.isdecimal(): continue
         raise InputError(f"Seed '{seed}' is not a number.", remedy="give numbers, such as 0 1 2.")
-    return replace(whole, seeds=tuple(map(int, wanted)))
+    kept = replace(whole, seeds=tuple(map(int, wanted)))
+    if not whole.folds or len({_folds_of(kept, seed) for seed in kept.partitions}) == 1: return kept
+    remedy = f"give all {whole.folds} folds of each draw, such as {_with_commas(range(2*whole.folds))}."
+    raise InputError("The draws of these seeds test different folds, so their test images differ.", remedy=remedy)
+
+
+def _folds_of(p: Preset, seed: int) -> frozenset[int]:
+    return frozenset(s % p.folds for s in p.together(seed))
 
 # %% ../../nbs/core/reproduction/presets.ipynb #d3cf3e36
 def _only_methods(whole: Preset, wanted) -> Preset:
@@ -275,7 +337,7 @@ def _only_methods(whole: Preset, wanted) -> Preset:
 MORE = ("openai/clip-vit-base-patch16", "openai/clip-vit-base-patch32", "openai/clip-vit-large-patch14-336",
         "google/siglip-base-patch16-224", "google/siglip2-base-patch16-224", "google/siglip2-large-patch16-256",
         "flaviagiammarino/pubmed-clip-vit-base-patch32", "densenet121-res224-all")
-KNOWN = (*EMBEDDED, *FAMILIES, *MORE) # experts that can be chosen by name alone
+KNOWN = (*EMBEDDED, "vits14", *FAMILIES, *MORE) # experts that can be chosen by name alone
 
 
 def _is_path(name: str) -> bool:
@@ -373,13 +435,18 @@ def folder_name(name: str) -> str:
                     for c in "+".join(words))
     return f"{base}+{plain[:48]}-{fingerprint(name)[:8]}"
 
-# %% ../../nbs/core/reproduction/presets.ipynb #7280760f
+# %% ../../nbs/core/reproduction/presets.ipynb #d3d574f0
 _COMMAND = "python -m medbridge datasets example all FOLDER"
+FETCH = ("fetch some images, the table and the lists with `python -m medbridge datasets get nih --parts 1`, or put "
+         "them into a folder `nih` as published (Data_Entry_2017_v2020.csv, train_val_list.txt, test_list.txt, images/), "
+         "and set MEDBRIDGE_DATA to the folder that holds `nih`.")
 EXAMPLES = f"write examples with `{_COMMAND}` and set MEDBRIDGE_DATA to that folder."
 
 
-def load(chosen: Preset, site: str):
-    "The manifest of one data set at a preset's size."
+def load(chosen: Preset, site: str,
+         seed: int|None = None, # which fold is tested, where a preset tests folds
+        ):
+    "The manifest of one data set at a preset's size, with the split of a seed where there are folds."
     from medbridge import datasets
     if site not in chosen.datasets:
         raise did_you_mean(site, chosen.datasets, f"data set of preset '{chosen.name}'")
@@ -387,9 +454,54 @@ def load(chosen: Preset, site: str):
     if site.startswith("phantom-"):
         options = dict(n=chosen.n_images, size=chosen.size)
     manifest = datasets.load(site, **options)
+    if chosen.folds: return _tested_fold(chosen, manifest, seed)
     if _parts(chosen.name)[0] != "example" or manifest.stand_in: return manifest
     folder = None if manifest.private else manifest.root
     raise InputError(f"Preset 'example' is for examples, and '{site}' is none.", folder, remedy=EXAMPLES)
+
+# %% ../../nbs/core/reproduction/presets.ipynb #de10b9a2
+MOST_BASIC = (20, 2) # patients of a fold, and labels that count in a mean: with fewer there is nothing to learn
+
+
+def _check_size(chosen: Preset, m) -> None:
+    "`InputError` for a data set that is too small to be tested in folds."
+    patients, labels = MOST_BASIC
+    frequent = len(m.labels) - len(rare(m, range(len(m)), chosen.least))
+    found = m.table.patient_id.nunique()
+    if found >= patients*chosen.folds and frequent >= labels: return
+    problem = (f"'{m.name}' has {len(m):,} images of {found:,} patients and {frequent} labels with {chosen.least} "
+               f"positives; {patients*chosen.folds} patients and {labels} such labels are the least.")
+    raise InputError(problem, remedy="add images: `python -m medbridge datasets get nih --parts 1` fetches thousands.")
+
+
+def _tested_fold(chosen: Preset, m, seed: int|None):
+    "A manifest that tests the fold of a seed."
+    from medbridge.data.splits import fold
+    if seed is None:
+        raise InputError(f"Preset '{chosen.name}' tests one fold for each seed.", remedy="pass seed=.")
+    _check_size(chosen, m)
+    return fold(m, seed % chosen.folds, chosen.folds, seed//chosen.folds)
+
+# %% ../../nbs/core/reproduction/presets.ipynb #601293fb
+def notes(chosen: Preset, m) -> dict[str, str]: # data set -> words; empty where there is nothing to say
+    "What must be said below every table made with a data set: what part of it was used, which labels no mean counts."
+    said = [nature(m)]
+    if chosen.least > 1: said.append(_rare_in_words(chosen, m))
+    text = " ".join(filter(None, said))
+    return {m.name: text} if text else {}
+
+# %% ../../nbs/core/reproduction/presets.ipynb #48cbdbba
+def _rare_in_words(chosen: Preset, m) -> str:
+    "Which labels stand in no mean, for too few of their positives are tested."
+    tested = {seed % chosen.folds for seed in chosen.seeds} if chosen.folds else set()
+    if len(tested) < chosen.folds:
+        some = f"{len(tested)} of {chosen.folds} folds are tested"
+        return f"{some}: labels with fewer than {chosen.least} positives in them stand in no mean."
+    rows = range(len(m)) if chosen.folds else (m.table.split == "test").to_numpy()
+    few = rare(m, rows, chosen.least)
+    if not few: return ""
+    named = _with_commas(f"{label} ({n})" for label, n in few.items())
+    return f"With fewer than {chosen.least} positives, and in no mean: {named}."
 
 # %% ../../nbs/core/reproduction/presets.ipynb #bdde4348
 def load_fundus(chosen: Preset):
@@ -400,24 +512,37 @@ def load_fundus(chosen: Preset):
     if chosen.fundus.startswith("phantom-"): return fundus.load(chosen.n_images, size=size)
     return datasets.load(chosen.fundus, labels_of="patient")
 
-# %% ../../nbs/core/reproduction/presets.ipynb #50648e3e
+# %% ../../nbs/core/reproduction/presets.ipynb #49fcbaeb
+def _need_splits(name: str, report) -> None: # `report`: a data frame, as of `datasets.check`
+    "`InputError` where a data set has no image of a split."
+    found = report.set_index("check").found
+    empty = [f"'{split}'" for split in ("train", "val", "test") if not found[split]]
+    if not empty: return
+    raise InputError(f"No image of the split {_with_commas(empty)} of '{name}' is here, and every experiment needs each.",
+                     remedy="fetch images of that split, or leave the set out (DATA).")
+
+# %% ../../nbs/core/reproduction/presets.ipynb #8db2e64a
 def _missing_data(chosen: Preset) -> dict[str, InputError]:
     "Data sets of a preset that cannot be read, and why."
     from medbridge import datasets
     found = {}
     for name in (*chosen.datasets, chosen.fundus):
         if name.startswith("phantom-"): continue
-        try: datasets.check(name)
+        try:
+            described = datasets.check(name)
+            if chosen.folds: _check_size(chosen, datasets.load(name))
+            else: _need_splits(name, described)
         except InputError as error: found[name] = error
     return found
 
-# %% ../../nbs/core/reproduction/presets.ipynb #855541a1
+# %% ../../nbs/core/reproduction/presets.ipynb #2b3090cd
 def require(chosen: Preset) -> None:
     "Check that every data set of a preset can be read; one `InputError` names all that are missing, and what to do."
     missing = [f"{name}: {error}" for name, error in _missing_data(chosen).items()]
     if not missing: return
     obtain = "obtain them, set MEDBRIDGE_DATA to the folder that holds them, and see `python -m medbridge datasets`."
-    problem = "\n  ".join([f"Preset '{chosen.name}' needs data that were not found:", *missing])
+    problem = "\n  ".join([f"Preset '{chosen.name}' needs data that are not there:", *missing])
+    if chosen.folds: obtain = FETCH
     raise InputError(problem,
                      remedy=EXAMPLES if _parts(chosen.name)[0] == "example" else obtain)
 

@@ -6,7 +6,8 @@
 __all__ = ['STAND_IN', 'METHOD_COLOURS', 'FAMILY', 'TABLE', 'PNG_MOST', 'SVG_MOST', 'FIGURE', 'NOT_RUN', 'KINDS', 'COMMITTED',
            'MAIN', 'COUNTED', 'PAGE', 'method_colour', 'style', 'figure_provenance', 'in_cell', 'to_markdown',
            'to_latex', 'save_table', 'fit_png', 'save_figure', 'keeps_svg', 'absent', 'left_out', 'with_reasons',
-           'Sheet', 'entries', 'parameters_in_words', 'page_of', 'verdicts', 'summary_of', 'gallery', 'paper']
+           'Sheet', 'entries', 'parameters_in_words', 'noted_in', 'page_of', 'verdicts', 'summary_of', 'gallery',
+           'paper']
 
 # %% ../../nbs/core/reproduction/report.ipynb #d5f2526a
 import base64, html, importlib, io, json, re
@@ -49,7 +50,7 @@ def style() -> None:
     sns.set_theme(context="paper", style="ticks", palette="colorblind", font_scale=1.0, rc=rc)
     mpl.rcParams["figure.constrained_layout.use"] = True
 
-# %% ../../nbs/core/reproduction/report.ipynb #5eb24b7a
+# %% ../../nbs/core/reproduction/report.ipynb #90bd6054
 def figure_provenance(notebook: str,             # name of the notebook that drew it
                       artefacts: list[Artefact], # what it was drawn from
                       caption: str,              # one or two sentences, for a reader who sees only the figure
@@ -57,8 +58,10 @@ def figure_provenance(notebook: str,             # name of the notebook that dre
     "What a figure or table was made from; stand-in and credentialed data are carried over from its artefacts."
     sources = [a.provenance for a in artefacts]
     stand_in = any(s["stand_in"] for s in sources)
-    return dict(notebook=notebook,
-                caption=f"{caption} {STAND_IN}" if stand_in else caption, commit=git_commit(),
+    notes = _merged([s for s in sources if "notes" in s], "notes")
+    said = [caption, *notes.values(), *([STAND_IN] if stand_in else [])]
+    noted = dict(notes=notes) if notes else {}
+    return dict(notebook=notebook, **noted, caption=" ".join(said), commit=git_commit(),
                 stand_in=stand_in, credentialed=any(s["credentialed"] for s in sources),
                 parameters=[s["parameters"] for s in sources],
                 versions=sources[0]["versions"] if sources else {}, data=_merged(sources, "data"),
@@ -246,7 +249,7 @@ def with_reasons(table: pd.DataFrame, rows: list[tuple[str, str, str]]) -> pd.Da
         added.append({column: name, "note": f"not run: {why}"})
     return pd.concat([whole, pd.DataFrame(added, dtype=object)], ignore_index=True)
 
-# %% ../../nbs/core/reproduction/report.ipynb #b125f4bd
+# %% ../../nbs/core/reproduction/report.ipynb #e7b19781
 class Sheet:
     "Where a notebook of tables and figures reads, draws and keeps account."
     def __init__(self, name: str,   # of the notebook in nbs/experiments, without ending
@@ -292,7 +295,7 @@ class Sheet:
         "Close the notebook's own artefact: its numbers, and the files it has drawn."
         self.run.save("metrics", metrics)
         write_json(self.run.folder/"figures.json", self.drawn)
-        kept = {k: about[k] for k in ("data", "experts", "stand_in", "credentialed")}
+        kept = {k: about[k] for k in ("data", "experts", "stand_in", "credentialed", "notes") if k in about}
         return self.run.finish(**kept)
 
 # %% ../../nbs/core/reproduction/report.ipynb #67fc5996
@@ -325,7 +328,16 @@ def _saved(entry: Path) -> str:
     there = [end for end in KINDS if entry.with_suffix(end).exists()]
     return ", ".join(f"[{KINDS[end]}]({entry.stem}{end})" for end in there)
 
-# %% ../../nbs/core/reproduction/report.ipynb #b1cd0793
+# %% ../../nbs/core/reproduction/report.ipynb #6b3f24e9
+def noted_in(found: list[tuple[Path, dict]]) -> list[str]: # of `entries`
+    "What must be said of the data of a preset, each sentence once: which part of a set was used, what was simulated."
+    told: dict[str, None] = {}
+    for _, facts in found:
+        told |= dict.fromkeys(facts.get("notes", {}).values())
+    simulated = any(facts.get("stand_in") for _, facts in found)
+    return [*told, *([STAND_IN] if simulated else [])]
+
+
 def page_of(folder: str|Path # figures of one preset
            ) -> str:
     "Markdown page of all figures and tables of one preset, to lie in its folder."
@@ -333,6 +345,7 @@ def page_of(folder: str|Path # figures of one preset
     found = entries(folder)
     about = "Written by `make reproduce`; every entry lies here with its data and provenance."
     lines = [f"# Preset `{folder.name}`", "", about, ""]
+    lines += [line for note in noted_in(found) for line in (note, "")]
     lines += [*(f"- [{_title(p)}](#{p.stem})" for p, _ in found), ""]
     for entry, facts in found: lines += _entry_lines(entry, facts)
     return "\n".join(lines)
@@ -389,12 +402,11 @@ def gallery(figures: str|Path, # folder with a folder for each preset
     for name in chosen: lines += _preset_lines(figures/name)
     return "\n".join(lines)
 
-# %% ../../nbs/core/reproduction/report.ipynb #9be43fb3
+# %% ../../nbs/core/reproduction/report.ipynb #d0c5276a
 def _preset_lines(folder: Path) -> list[str]:
     found = dict(entries(folder))
     lines = [f"## Preset `{folder.name}`", ""]
-    simulated = any(facts.get("stand_in") for facts in found.values())
-    if simulated: lines += [STAND_IN, ""]
+    lines += [line for note in noted_in(entries(folder)) for line in (note, "")]
     lines += [*(f"- {sentence}" for sentence in summary_of(folder)), ""]
     pictures = {p.stem: p for p in found if p.with_suffix(".png").exists()}
     main = [pictures[name] for name in MAIN if name in pictures]
@@ -476,15 +488,14 @@ def _entry(path: Path, facts: dict) -> str:
     title = html.escape(_title(path))
     return f'<figure id="{path.stem}"><h2>{title}</h2>{mark}{shown}{below}</figure>'
 
-# %% ../../nbs/core/reproduction/report.ipynb #40e01213
+# %% ../../nbs/core/reproduction/report.ipynb #60512e96
 def paper(folder: str|Path # figures of one preset
          ) -> str:
     "One self-contained HTML page of a preset's tables and figures; `InputError` when there are none."
     folder = Path(folder)
     found = entries(folder) if folder.is_dir() else []
     if not found: raise InputError("There are no figures yet.", folder, remedy=f"make reproduce PRESET={folder.name}")
-    simulated = any(facts.get("stand_in") for _, facts in found)
-    mark = f'<p class="mark">{STAND_IN}</p>' if simulated else ""
+    mark = "\n".join(f'<p class="mark">{html.escape(note)}</p>' for note in noted_in(found))
     titles = {p.stem: html.escape(_title(p))
               for p, _ in found}
     contents = "".join(f'<li><a href="#{stem}">{title}</a></li>' for stem, title in titles.items())

@@ -21,7 +21,7 @@ def _take_gates(grown: Mixture, old, expert: Expert) -> None: # old: the router 
                                           expert.width).to(next(old.parameters()).device)
     elif old.routing == "best": router.best.copy_(old.best)
 
-# %% ../../nbs/core/training/grow.ipynb #3c87b75b
+# %% ../../nbs/core/training/grow.ipynb #4e0fcf0b
 def add_expert(model: Mixture, # trained
                expert,         # a name, or an Expert
               ) -> Mixture:    # with one more expert, the old parts copied and frozen
@@ -43,5 +43,6 @@ def add_expert(model: Mixture, # trained
         new.requires_grad_(False)
     _take_gates(grown, model.bridge.router, expert)
     grown.facts = dict(model.facts, grown_from=[e.name for e in model.experts])
+    grown.ood = model.ood                        # the old experts judge; the newcomer does so once it is trained
     grown.bridge.eval()
     return grown

@@ -74,7 +74,7 @@ def _known_options(options: dict) -> None:
     for name in options:
         if name not in known: raise did_you_mean(name, known, "option of fit")
 
-# %% ../../nbs/core/training/launch.ipynb #22cbc475
+# %% ../../nbs/core/training/launch.ipynb #1aaa1d44
 def launch(model,                      # a Mixture: receives the trained weights
            train: Manifest,
            val: Manifest|None = None,
@@ -107,5 +107,5 @@ def launch(model,                      # a Mixture: receives the trained weights
                              remedy=remedy)
         trained = type(model).from_pretrained(folder/"trained", experts=model.experts)
         model.bridge.load_state_dict(trained.bridge.state_dict())
-        model.facts = trained.facts
+        model.facts, model.ood = trained.facts, trained.ood
         return pd.read_parquet(folder/"history.parquet")

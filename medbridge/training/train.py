@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['AFTER_RIDGE', 'AFRESH', 'parameter_groups', 'schedule', 'State', 'fit']
 
-# %% ../../nbs/core/training/train.ipynb #bb9abd5a
+# %% ../../nbs/core/training/train.ipynb #1939c514
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..evaluation.evaluate import auroc_draws, macro, patient_weights
 from ..mixture.bridge import loss_function
 from ..mixture.card import data_facts
 from ..mixture.core import Mixture
+from ..mixture.ood import fit_detector
 from .checkpoint import load_checkpoint, save_checkpoint
 from .start import _start_biases, begin_queries, warm_start
 
@@ -86,14 +87,14 @@ def schedule(step: int,   # from 0, over all epochs
     warm_up = min(1.0, (step + 1)/steps)
     return warm_up, 0.5*(1 + math.cos(math.pi*step/(epochs*steps)))
 
-# %% ../../nbs/core/training/train.ipynb #a90c4cc2
+# %% ../../nbs/core/training/train.ipynb #8d0a94eb
 def _stores(model, train, val, stores): # -> (store, rows) of train, and of val or None
-    "Feature stores, made here or given."
+    "Feature stores, made here or given; where the disk has no room for one, its stream is computed in every epoch."
     if stores is not None:
         (store, rows), held = stores
         return (store, np.asarray(rows)), held
     def whole(manifest):
-        store = model.store(manifest)
+        store = model.store(manifest, full_disk="recompute")
         return store, np.arange(len(store))
     return whole(train), None if val is None else whole(val)
 
@@ -343,7 +344,7 @@ def _finish(model: Mixture, train: Manifest, state: State, validation: _Validati
     return pd.DataFrame(state.history,
                         columns=columns if validation is not None else columns[:3])
 
-# %% ../../nbs/core/training/train.ipynb #8172350b
+# %% ../../nbs/core/training/train.ipynb #6f6838dc
 def fit(model: Mixture,
         train: Manifest,
         val: Manifest|None = None,      # early stopping; None: all epochs are run
@@ -382,4 +383,6 @@ def fit(model: Mixture,
     run = _Run(
         model, accelerator, bridge, optimiser, rates, store, rows, y, weight, epochs, batch_size)
     _loop(run, state, validation, patience, checkpoint, stop_after)
-    return _finish(model, train, state, validation)
+    history = _finish(model, train, state, validation)
+    model.ood = fit_detector(model.names, (store, rows), held, None if validation is None else validation.patients)
+    return history
