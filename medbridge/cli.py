@@ -148,7 +148,7 @@ def _predict(args):
     print(_in_format(found, args.format),
           end="" if args.format == "csv" else "\n")
     for line in _strangers(found): print(line, file=sys.stderr)
-    print(_caveats(found[0].gaps, args.explain), file=sys.stderr)
+    print(_caveats(found[0].gaps, args.explain, model.gates_in_words), file=sys.stderr)
 
 # %% ../nbs/core/cli.ipynb #a9417fa3
 def _in_format(found, form: str) -> str: # form: table, json, csv
@@ -168,10 +168,11 @@ def _strangers(found) -> list[str]: # none or one line
     return [f"{n:,} of {len(found):,} images unlike the training data: their intervals are withheld."] if n else []
 
 # %% ../nbs/core/cli.ipynb #4d2ca87a
-def _caveats(gaps, explain: str|None) -> str:
-    "What the model was not trained on, where the heat maps are, and what it is not for."
+def _caveats(gaps, explain: str|None, gates: str) -> str:
+    "What the model was not trained on, what its gates depend on, where the heat maps are, what it is not for."
     from medbridge.mixture.card import STATEMENT
     lines = ["\nThis model was not trained on:", *(f"  {gap}" for gap in gaps)]
+    lines.append(f"How the experts are mixed: {gates}.")
     if explain: lines.append(f"Heat maps, and a page to look at them: {Path(explain)/'index.html'}")
     return "\n".join([*lines, STATEMENT])
 
@@ -278,6 +279,21 @@ def _add_datasets(commands, words):
     command.add_argument("--parts", type=int, nargs="+", metavar="N", help=parts)
     command.set_defaults(run=_datasets)
 
+# %% ../nbs/core/cli.ipynb #fe04cbdf
+def _compare(args):
+    from medbridge.reproduction.compare import compare_folders, in_words
+    print("\n".join(in_words(compare_folders(args.before, args.after, args.within), args.within)))
+
+
+def _add_compare(commands, words):
+    about = "how far the tables of two runs lie apart: numbers that are the same, within 0.001, beyond; verdicts"
+    command = commands.add_parser("compare", help=about)
+    for name in ("before", "after"):
+        _offer(command.add_argument(name, help="a folder of figures, such as figures/embedded"), words)
+    within = "what another machine may differ by (default: 0.001)"
+    command.add_argument("--within", type=float, default=0.001, help=within)
+    command.set_defaults(run=_compare)
+
 # %% ../nbs/core/cli.ipynb #ec4f2c1d
 def _add_machine(commands, words):
     "doctor, completion and experts."
@@ -292,7 +308,7 @@ def _add_machine(commands, words):
     about = "families, embedded experts and models in the local cache"
     commands.add_parser("experts", help=about).set_defaults(run=_experts)
 
-# %% ../nbs/core/cli.ipynb #fe04cbdf
+# %% ../nbs/core/cli.ipynb #25451ce0
 def parser(words=False, # for tab completion: presets, data sets and files are offered; when parsing, any word is taken
           ) -> argparse.ArgumentParser:
     "The command line's grammar."
@@ -300,7 +316,7 @@ def parser(words=False, # for tab completion: presets, data sets and files are o
     description = f"{about} Research software; not for clinical use."
     whole = argparse.ArgumentParser("medbridge", description=description)
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_batches, _add_train, _add_predict, _add_machine, _add_datasets): add(commands, words)
+    for add in (_add_batches, _add_compare, _add_train, _add_predict, _add_machine, _add_datasets): add(commands, words)
     return whole
 
 

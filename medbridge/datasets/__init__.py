@@ -10,8 +10,11 @@ __all__ = []
 from importlib import import_module as _import_module
 
 _public = (
-    "load", "check", "available", "from_csv", "load_or_csv", "example", "data_root", "DataSet", "SETS", "PHANTOMS",   # the registry
-    "Manifest", "COLUMNS", "SPLITS", "ENDINGS", "audit", "overlap", "overlap_table", "without_overlap", "fractions", "stratified", "with_split",
+    # the registry
+    "load", "check", "available", "from_csv", "load_or_csv", "example", "data_root", "DataSet", "SETS", "PHANTOMS",
+    # tables and splits
+    "Manifest", "COLUMNS", "SPLITS", "ENDINGS", "audit", "overlap", "overlap_table", "without_overlap", "fractions",
+    "stratified", "with_split",
 )
 
 

@@ -7,8 +7,9 @@ __all__ = ['LITE0_CARD', 'cut_points', 'CNNExpert', 'lite0', 'timm_view', 'read_
 
 # %% ../../nbs/core/experts/cnn.ipynb #8a794df6
 import math, operator
-from itertools import pairwise
 from collections.abc import Callable
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -37,6 +38,18 @@ def _shape(node) -> tuple:
     "Of a node's result; empty where it is no tensor."
     return node.meta.get("shape", ())
 
+# %% ../../nbs/core/experts/cnn.ipynb #b38d4a9c
+@contextmanager
+def _shapes_alone(model):
+    "Parameters and buffers without numbers and memory, for a while."
+    tables = [table for module in model.modules() for table in (module._parameters, module._buffers)]
+    before = [(table, name, tensor) for table in tables for name, tensor in table.items() if tensor is not None]
+    try:
+        for table, name, tensor in before: table[name] = tensor.to("meta")
+        yield
+    finally:
+        for table, name, tensor in before: table[name] = tensor
+
 # %% ../../nbs/core/experts/cnn.ipynb #58683e87
 def _note_shapes(traced, x: Tensor) -> None: # a graph, and its input
     "Run a graph once, and write the shape of every tensor to its node."
@@ -49,7 +62,7 @@ def _note_shapes(traced, x: Tensor) -> None: # a graph, and its input
             return result
     with torch.no_grad(): Noting(traced).run(x)
 
-# %% ../../nbs/core/experts/cnn.ipynb #b38d4a9c
+# %% ../../nbs/core/experts/cnn.ipynb #b75f5189
 def _traced(model, size: tuple[int, int]): # height, width of the input
     "The network's graph, with the shapes for an input of this size. What timm marks as closed is not entered."
     from timm.models._features_fx import get_notrace_functions, get_notrace_modules
@@ -61,7 +74,10 @@ def _traced(model, size: tuple[int, int]): # height, width of the input
             return super().is_leaf_module(module, name)
     tracer = Tracer(autowrap_functions=tuple(get_notrace_functions()))
     traced = fx.GraphModule(model, tracer.trace(model))
-    _note_shapes(traced, torch.zeros(1, 3, *size))
+    try:
+        with _shapes_alone(traced): _note_shapes(traced, torch.zeros(1, 3, *size, device="meta"))
+    except (NotImplementedError, RuntimeError):       # something wants numbers
+        _note_shapes(traced, torch.zeros(1, 3, *size))
     return traced
 
 # %% ../../nbs/core/experts/cnn.ipynb #ba0fa6b2
@@ -388,38 +404,59 @@ def _filled(model, folder: Path):
     return model
 
 # %% ../../nbs/core/experts/cnn.ipynb #19a56215
+def _nested(config: dict) -> dict: # of timm's config.json
+    "The configuration in today's form; before 2023 all of `pretrained_cfg` stood beside the architecture."
+    if "pretrained_cfg" in config or not set(_SETTINGS) & set(config): return config
+    beside = {key: config[key] for key in ("architecture", "num_features") if key in config}
+    settings = {key: value for key, value in config.items() if key not in beside}
+    return {**beside, "pretrained_cfg": settings}
+
+
+def _of_one_size(settings: dict, options: dict) -> tuple[dict, dict]: # `pretrained_cfg`, `model_args`
+    "The same, where a network has one size of input: timm takes it from `model_args`, or else from `pretrained_cfg`."
+    if not settings.get("fixed_input_size") or "input_size" not in settings: return settings, options
+    channels, *size = settings["input_size"]
+    given = options.get("img_size", size)
+    size = [given, given] if isinstance(given, int) else list(given)
+    return {**settings, "input_size": [channels, *size]}, {**options, "img_size": size}
+
+# %% ../../nbs/core/experts/cnn.ipynb #25783ae5
 def read_timm(folder: Path,
               processor=None, # "default": what timm has for the architecture
+              layout=torch.contiguous_format, # of the weights of convolutions
              ) -> tuple:      # model with the folder's weights, its view, what of its configuration decides its output
     "A network that timm has saved. Raises `InputError` for an unknown architecture, or settings that are not there."
     import timm
-    config = read_config(folder)
+    config = _nested(read_config(folder))
     architecture = config.get("architecture", "")
     if not timm.is_model(architecture): raise did_you_mean(architecture, timm.list_models(), "architecture of timm")
     settings = config.get("pretrained_cfg") or {}
+    classes = config.get("num_classes", settings.get("num_classes", 1000))
     if processor == DEFAULT: settings = timm.get_pretrained_cfg(architecture).to_dict()
+    settings, options = _of_one_size(settings, config.get("model_args", {}))
     view = timm_view(settings)
-    classes = config.get("num_classes", 1000)
-    options = config.get("model_args", {})
     with unfilled():
         model = timm.create_model(architecture, pretrained=False, num_classes=classes, **options).eval()
+        model = model.to(memory_format=layout)      # before it is filled: what is moved later takes memory twice
     kept = ("architecture", "pretrained_cfg", "model_args")
     known = {k: config[k] for k in kept if k in config}
     return _filled(model, folder), view, known
 
 # %% ../../nbs/core/experts/cnn.ipynb #6261e8af
-def timm_loader(build: Callable): # (name, model, view, config, card) -> Expert
+def timm_loader(build: Callable, # (name, model, view, config, card) -> Expert
+                layout=torch.contiguous_format, # as in `read_timm`
+               ) -> Callable:
     "A family's `from_folder`, for what timm has saved."
     def from_folder(folder, name: str, card=None, dtype=None,
                     processor=None, # as in `read_timm`
                    ) -> Expert:
-        model, view, known = read_timm(Path(folder), processor)
+        model, view, known = read_timm(Path(folder), processor, layout)
         expert = build(name, model, view, known, card)
         return expert.to(dtype) if dtype is not None else expert
     return from_folder
 
 
-_from_folder = timm_loader(CNNExpert)
+_from_folder = timm_loader(CNNExpert, torch.channels_last)
 
 # %% ../../nbs/core/experts/cnn.ipynb #d8017959
 def hub_id(name: str) -> str: # such as resnet18 or resnet18.a1_in1k

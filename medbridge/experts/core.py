@@ -311,7 +311,8 @@ def _folded_scores(parts: BlockParts, tokens: Tensor, rows: Tensor) -> Tensor: #
     "Scores of all heads' queries with normalised tokens and rows, W_k folded into the queries."
     query = _project(parts, rows, 0, False)
     w_k = parts.weights[1].unflatten(0, (parts.heads, -1))          # (heads, head_dim, D)
-    folded = (query*parts.scale @ w_k).flatten(1, 2)                # (B, heads*Q, D)
+    by_head = (query*parts.scale).transpose(0, 1).flatten(1, 2)     # (heads, B*Q, head_dim): no copy of W_k per image
+    folded = torch.bmm(by_head, w_k).unflatten(1, (len(rows), -1)).transpose(0, 1).flatten(1, 2)  # (B, heads*Q, D)
     on_tokens = folded @ tokens.transpose(1, 2)
     on_rows = folded @ rows.transpose(1, 2)
     return torch.cat([on_tokens, on_rows], dim=-1)
@@ -423,6 +424,14 @@ class Frozen(nn.Module):
     @property
     def device(self) -> torch.device: return next(self.parameters()).device
 
+    @property
+    def crops(self) -> bool: # are windows cut for it? If not, it sees the whole image alone
+        return bool(self.card.get("crops", True))
+
+    def own_boxes(self, boxes): # (N, 4), the whole image first -> (N, 4), or (1, 4) where no windows are cut
+        "Of an image's views, those that this model takes."
+        return boxes if self.crops else boxes[:1]
+
     def train(self, mode=True) -> Frozen: return super().train(False)
 
     def _apply(self, fn, *args, **kwargs):
@@ -431,11 +440,12 @@ class Frozen(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        "16 hexadecimal digits over weights, configuration and view transform; computed once."
+        "16 hexadecimal digits over weights, configuration, view transform and refused windows; computed once."
         if self._fingerprint is None:
             weights = {k: v for k, v in self.state_dict().items()}
             config = json.loads(json.dumps(self.config, default=str, sort_keys=True))
-            self._fingerprint = fingerprint(self.family, config, asdict(self.view), weights)
+            windows = () if self.crops else ("whole image",)
+            self._fingerprint = fingerprint(self.family, config, asdict(self.view), weights, *windows)
         return self._fingerprint
 
     def _repr_markdown_(self) -> str:

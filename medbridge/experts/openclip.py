@@ -237,7 +237,7 @@ _STAND_IN = dict(context_length=8, vocab_size=8, width=8, heads=1, layers=1)
 
 
 def _without_text(folder: Path, name: str, c: dict):
-    "As `_empty_model`, but a text model of the hub, which is not read, needs no configuration and is left out."
+    "As `_empty_model`, but the text model is left out: none of its tensors is read, nor its configuration of the hub."
     model = _empty_model(folder, name, dict(c, custom_text=True, text_cfg=_STAND_IN))
     model.text = None
     return model
@@ -252,8 +252,7 @@ def _from_folder(folder, name: str, card=None, dtype=None,
     config = _read_open_clip(folder)
     c = config["model_cfg"]
     settings = _settings(config, folder, processor)
-    left_out = text is None and "hf_model_name" in c.get("text_cfg", {})
-    model = (_without_text if left_out else _empty_model)(folder, name, c)
+    model = (_empty_model if text else _without_text)(folder, name, c)
     model = model.to(dtype or torch.float32)   # a text model's own configuration may ask for another type
     _fill(model, folder, dtype)
     view = _view_of(settings, c["vision_cfg"].get("image_size", 224))

@@ -216,8 +216,11 @@ def unfilled():
     places = [(nn.Module, "register_parameter", without_memory), *((nn.init, name, _leave) for name in fillers)]
     with _replaced(places), _NothingDrawn(): yield
 
-# %% ../../nbs/core/experts/weights.ipynb #320fd481
+# %% ../../nbs/core/experts/weights.ipynb #478897b4
 _PARTS = 16
+
+
+def _can_be_mapped(path: Path) -> bool: return path.suffix == ".safetensors" or zipfile.is_zipfile(path)
 
 # %% ../../nbs/core/experts/weights.ipynb #8b4e317e
 def _in_parts(path: Path,
@@ -225,8 +228,7 @@ def _in_parts(path: Path,
              ) -> Iterator[tuple[str, Tensor]]:
     "Names and tensors of a file, a sixteenth at a time: the system counts what is mapped and was read as ours."
     sizes = {name: tensor.nbytes for name, tensor in read_tensors(path, wanted).items()}
-    can_be_mapped = path.suffix == ".safetensors" or zipfile.is_zipfile(path)
-    most = sum(sizes.values())/(_PARTS if can_be_mapped else 1)
+    most = sum(sizes.values())/(_PARTS if _can_be_mapped(path) else 1)
     names = list(sizes)
     while names:
         part, size = set[str](), 0
@@ -235,6 +237,20 @@ def _in_parts(path: Path,
             part.add(names.pop(0))
         def in_part(key): return wanted(key) if wanted(key) in part else None
         yield from read_tensors(path, in_part).items()
+
+# %% ../../nbs/core/experts/weights.ipynb #1afa3311
+def _by_rows(path: Path,
+             wanted: Callable, # as in `read_tensors`
+             name: str,        # that `wanted` gives
+             filled: Tensor,   # gets its numbers
+             most: float,      # bytes of a part
+            ) -> None:
+    "Copy a tensor, its rows read a part at a time, each from the file anew."
+    def is_this(key): return name if wanted(key) == name else None
+    whole = read_tensors(path, is_this)[name]     # mapped, and not read
+    rows = max(1, int(len(whole)*most/whole.nbytes))
+    for start in range(0, len(whole), rows):
+        filled[start:start + rows] = read_tensors(path, is_this)[name][start:start + rows]
 
 # %% ../../nbs/core/experts/weights.ipynb #12071964
 def give_type(model: nn.Module, dtype: torch.dtype) -> None:
@@ -264,7 +280,7 @@ def _twins(own: dict[str, Tensor]) -> dict[str, list[str]]:
     for name, tensor in own.items(): of.setdefault(id(tensor), []).append(name)
     return {name: of[id(tensor)] for name, tensor in own.items()}
 
-# %% ../../nbs/core/experts/weights.ipynb #1afa3311
+# %% ../../nbs/core/experts/weights.ipynb #ccdf9ea0
 class _Survey:
     "Where the tensors of a model lie, what is missing, and what has another shape; nothing is read."
     def __init__(self, model: nn.Module, folder: Path, rename: Callable, names):
@@ -274,8 +290,11 @@ class _Survey:
         def is_wanted(key): return self.wanted(key) is not None
         self.files = weight_files(folder, names, is_wanted)
         shapes: dict[str, torch.Size] = {}
+        self.size = 0       # bytes of all that is wanted
         for path in self.files:
-            shapes |= {name: tensor.shape for name, tensor in read_tensors(path, self.wanted).items()}
+            found = read_tensors(path, self.wanted)
+            shapes |= {name: tensor.shape for name, tensor in found.items()}
+            self.size += sum(tensor.nbytes for tensor in found.values())
         there = {twin for name in shapes for twin in self.twins[name]}
         self.missing = set(self.own) - there
         self.wrong = [name for name, shape in shapes.items() if shape != self.own[name].shape]
@@ -284,14 +303,17 @@ class _Survey:
         name = self.rename(key)
         return name if name in self.own else None
 
-# %% ../../nbs/core/experts/weights.ipynb #ccdf9ea0
+# %% ../../nbs/core/experts/weights.ipynb #fd448846
 def _fill(model: nn.Module, survey: _Survey, dtype: torch.dtype) -> None:
     "The tensors that were found, into a model."
     for path in survey.files:
+        most = survey.size/_PARTS if _can_be_mapped(path) else survey.size
         for name, tensor in _in_parts(path, survey.wanted):
             own = survey.own[name]
             exact = dtype if own.is_floating_point() else own.dtype
-            filled = tensor.to(exact, copy=True)
+            filled = torch.empty_like(own, dtype=exact, device="cpu", requires_grad=False)     # strides are the model's
+            if tensor.nbytes <= most: filled.copy_(tensor)
+            else: _by_rows(path, survey.wanted, name, filled, most)
             _put(model, survey.twins[name], filled)
     give_type(model, dtype)
 

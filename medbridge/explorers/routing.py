@@ -9,6 +9,7 @@ __all__ = ['TRUTH', 'EDITED', 'Routing', 'truth_in_words', 'gates_of', 'reweight
 
 # %% ../../nbs/core/explorers/routing.ipynb #17d0f6e1
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,7 @@ class RoutingExplorer(Explorer):
         below = scroll(html_table(["label", "probability", "", "truth", *self.names], rows))
         if not rows: below += "<p>No label is chosen.</p>"
         if data.edited and self.model.calibration is not None: below += EDITED
+        below += f"<p><small>This model: {escape(self.model.gates_in_words)}.</small></p>"
         return side_by_side(img(data.pixels, f"radiograph {data.image}", 256), below)
 
     def controls(self, w) -> dict[str, Any]:

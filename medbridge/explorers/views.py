@@ -46,7 +46,7 @@ def as_seen(expert, whole,       # Expert; uint8 tensor (C, H, W)
            ) -> np.ndarray:      # (N, 3, h, w) in [0, 1]
     "An expert's input of each view before it is normalised; grey is repeated in three channels."
     from medbridge.experts.core import crop_resize
-    places = [None, *boxes[1:].astype(float).tolist()]
+    places = [None, *expert.own_boxes(boxes)[1:].astype(float).tolist()]
     crops = np.stack(
         [crop_resize(whole, expert.view, place).numpy() for place in places])
     if crops.shape[1] == 1:

@@ -8,6 +8,7 @@ __all__ = []
 # %% ../../nbs/core/methods/package.ipynb #6cc7a7c3
 "MedBridge, baselines and controls behind the one method contract."
 from importlib import import_module as _import_module
+
 _public = {
     "Task": "contract",
     "Budget": "contract",
@@ -17,6 +18,7 @@ _public = {
     "peak_memory": "contract",
     "PIXEL_MEMORY": "contract",
     "MedBridgeMethod": "ours",
+    "pass_once": "ours",
     "register": "search",
     "names": "search",
     "Fitted": "search",
@@ -27,10 +29,11 @@ _public = {
     "shuffled": "probes",
 }
 
+
 def __getattr__(name):
     if name in _public:
         return getattr(_import_module(f"medbridge.methods.{_public[name]}"), name)
     raise AttributeError(f"module 'medbridge.methods' has no attribute '{name}'")
 
-# %% ../../nbs/core/methods/package.ipynb #ea90ffdc
+
 def __dir__(): return sorted({*globals(), *_public})

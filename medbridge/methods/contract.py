@@ -107,6 +107,7 @@ class Task:
         self.rows = _split_rows(manifest, rows or {})
         self._store: FeatureStore|None = None
         self._whole: dict[int, np.ndarray] = {}
+        self._passed: dict[Any, tuple] = {} # a mixture -> rows and its answer, of images that are not stored
         self._images = _Pixels(manifest)
 
     def __repr__(self) -> str: return _words(self)
@@ -142,12 +143,16 @@ def _global_features(task: Task, k: int) -> np.ndarray: # (n, E) float32
     parts = np.array_split(np.arange(images), max(1, images//256))
     return np.concatenate([pooled(part) for part in parts])
 
-# %% ../../nbs/core/methods/contract.ipynb #63925eb7
+# %% ../../nbs/core/methods/contract.ipynb #d8f84071
 def _whole(self: Task, k: int, rows=None) -> np.ndarray: # (n, E) float32
     "Pooled features of the global view by expert `k`."
     if k not in self._whole: self._whole[k] = _global_features(self, k)
     known = self._whole[k]
-    return known if rows is None else known[rows]
+    found = known if rows is None else known[rows]
+    if self._passed and np.isnan(found).any():
+        raise InputError("Some of these images were not among those that passed the towers.",
+                         remedy="ask for the rows that `methods.pass_once` was given, or make a task of its own.")
+    return found
 
 
 Task.whole = _whole   # type: ignore[method-assign]

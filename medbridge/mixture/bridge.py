@@ -162,10 +162,11 @@ class Scorer(nn.Module):
 
     def fuse(self, pooled: Tensor, # (B, N, E)
              q: Tensor,            # (B, Q', N, D)
-             boxes: Tensor,        # (B, N, 4)
+             boxes: Tensor,        # (B, N', 4), of which the first N are this expert's: all, or the whole image
             ) -> tuple[Tensor, Tensor]: # (B, E), (B, Q', D)
         "Views become one; each query's on its own."
         each = q.shape[1]
+        boxes = boxes[:, :pooled.shape[1]]
         q_bar = self.fuse_queries(q.flatten(0, 1),
                                   boxes.repeat_interleave(each, 0))
         return self.fuse_tokens(pooled, boxes), q_bar.unflatten(0, (-1, each))

@@ -81,9 +81,10 @@ def extract(expert: Expert, start: int, # T1
             boxes: list,                # (N, 4) native pixels for each
             batch=32,                   # views in one pass of the tower
            ) -> tuple[Tensor, Tensor, Tensor|None]: # pooled (B, N, E), states (T2, B, N, L, D), grids (B, N, 2)
-    "The frozen stream of all views of some images."
+    "The frozen stream of the expert's own views of some images: N is 1 where no windows are cut for it."
+    own = map(expert.own_boxes, boxes)
     with ThreadPoolExecutor(_threads()) as pool:
-        inputs = list(pool.map(expert.preprocess, pixels, boxes))
+        inputs = list(pool.map(expert.preprocess, pixels, own))
     pooled, states = [], []
     for views in torch.cat(inputs).split(batch):
         feature, found = expert.stream(views, start)
@@ -412,7 +413,8 @@ class FeatureStore:
         e = self.experts[k]
         states = states_kept(policy, e.depth - self.starts[k])
         itemsize = torch.finfo(self.dtype).bits//8
-        return kept_bytes(self.views.n, e.embed_dim, e.n_tokens, e.width, states, itemsize, self.precision)
+        views = self.views.n if e.crops else 1
+        return kept_bytes(views, e.embed_dim, e.n_tokens, e.width, states, itemsize, self.precision)
 
     def bytes_per_image(self, policy: str) -> int:
         "Bytes that one image takes under a policy."

@@ -137,7 +137,7 @@ def _what_it_is(config: dict[str, Any]) -> list[str]:
     "Method and use in two paragraphs."
     what = (f"Multi-label classifier of chest radiographs after MedBridge (arXiv 2505.21698): "
             f"{len(config['experts'])} frozen experts, {config['config']['n_queries']} query tokens each, "
-            f"{config['views']['n']} views, routing by {config['config']['routing']}.")
+            f"{config['views']['n']} views; {config['gates']}.")
     use = ["from medbridge import MedBridge", "model = MedBridge.from_pretrained(\"FOLDER\")",
            "model.diagnose(\"radiograph.png\")"]
     return ["# MedBridge model", "", f"**{STATEMENT}**", "", what, "", "```python", *use, "```", ""]

@@ -8,6 +8,7 @@ __all__ = ['AT_REST', 'Prediction', 'collected', 'image_list', 'check_files', 'k
            'read_calibration', 'fold', 'Mixture']
 
 # %% ../../nbs/core/mixture/core.ipynb #db076fae
+import copy
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -26,6 +27,7 @@ from ..experts.core import Expert
 from ..markup import html_table
 from . import cache, card, ood
 from .bridge import blank_text, Bridge, Config, Output, Scorer
+from .learned import gates_in_words
 from .routing import GrownRouter
 from .text import text_embeddings
 from .views import Views
@@ -195,13 +197,25 @@ def saved_options(c: dict[str, Any]) -> tuple[Views, dict[str, Any]]: # c: conte
                              for name, value in c["views"].items()}
     return Views(**views), dict(readout="mean", query_start="random") | c["config"]
 
-# %% ../../nbs/core/mixture/core.ipynb #b7c49cc1
+# %% ../../nbs/core/mixture/core.ipynb #e8d9ce42
+def _with_windows(e: Expert, crops: bool) -> str:
+    "The fingerprint of an expert if windows were cut for it, or not."
+    other = copy.copy(e)
+    other.card, other._fingerprint = e.card | dict(crops=crops), None
+    return other.fingerprint
+
+
 def check_experts(experts: list[Expert], saved: list[dict], folder: Path) -> None:
-    "Raise `InputError` for an expert whose weights or configuration are not those of the training."
+    "Raise `InputError` for an expert whose weights, configuration or views are not those of the training."
     for e, known in zip(experts, saved):
         if e.fingerprint == known["fingerprint"]: continue
         problem = f"Expert '{e.name}' differs from the one this model was trained with."
-        raise InputError(problem, folder, remedy="load the same weights, or train again.")
+        remedy = "load the same weights, or train again."
+        if _with_windows(e, not e.crops) == known["fingerprint"]:
+            how = "without" if e.crops else "with"
+            problem = f"Expert '{e.name}' was used {how} windows of the image in training; its card says otherwise."
+            remedy = f"pass experts=[..., experts.load('{e.name}', crops={not e.crops}), ...], or train again."
+        raise InputError(problem, folder, remedy=remedy)
 
 # %% ../../nbs/core/mixture/core.ipynb #37b29331
 AT_REST = (".mean", ".std", ".prior") # files older than these hold none
@@ -242,7 +256,7 @@ def fold(model) -> None: # a Mixture
 class Mixture:
     "A mixture of frozen experts that answers, is saved and is read; `medbridge.MedBridge` adds training and diagnosis."
     def __init__(self, labels: list[str],   # what to diagnose
-                 experts=("lite0-imagenet", "tinyclip-scenes", "tinysiglip-radio"), # names, or Expert objects
+                 experts=("lite0-imagenet", "tinysiglip-radio"), # names, or Expert objects
                  views: Views|int = 5,      # number of views, or how they are sampled
                  device=None,               # torch device
                  prompts: Callable = text_embeddings, # (expert, labels) -> (Y, 2, E); `blank_text` before weights are read
@@ -266,17 +280,23 @@ class Mixture:
     @property
     def names(self) -> list[str]: return [e.name for e in self.experts]
 
+    @property
+    def gates_in_words(self) -> str: # such as "gates are the same for every image"
+        measured = self.facts.get("gates", {})
+        return gates_in_words(self.bridge.router, measured.get("over_images"))
+
     def __repr__(self) -> str:
         frozen = sum(map(_n_parameters, self.experts))
         size = f"{_n_parameters(self.bridge):,} trainable, {frozen:,} frozen"
         what = f"{len(self.labels)} labels, {' + '.join(self.names)}, {self.views.n} views"
-        return f"{type(self).__name__}({what}; {size})"
+        gates = f"; {self.gates_in_words}" if self.facts else ""   # of a model that was trained
+        return f"{type(self).__name__}({what}; {size}{gates})"
 
     def _repr_html_(self) -> str:
         calibrated = "calibrated" if self.calibration else "not calibrated"
         views = f"{self.views.n} views ({self.views.sampler})"
         trained = _trained_on(self.facts.get("data") or {})
-        what = f"<b>{type(self).__name__}</b>: {views}, routing by {self.config.routing}"
+        what = f"<b>{type(self).__name__}</b>: {views}; {self.gates_in_words}"
         rows = list(map(_expert_row, self.experts, self.bridge.scorers))
         experts = html_table(["expert", "family", "frozen tower", "head", "trainable"], rows, text=4)
         labels = f"{len(self.labels)} labels: {escape(', '.join(self.labels))}"
@@ -334,7 +354,7 @@ class Mixture:
         fold(self)
         experts = [dict(name=e.name, fingerprint=e.fingerprint) for e in self.experts]
         config = dict(labels=self.labels, config=asdict(self.config),
-                      views=asdict(self.views), experts=experts, facts=self.facts,
+                      views=asdict(self.views), experts=experts, facts=self.facts, gates=self.gates_in_words,
                       ood=None if self.ood is None else self.ood.facts())
         weights = {k: v.contiguous()
                    for k, v in self.bridge.state_dict().items()}

@@ -27,11 +27,12 @@ def _asked(model, features: list, boxes: Tensor):
     return out
 
 # %% ../../nbs/core/reading/explain.ipynb #0fa8cc85
-def _mean_attention(out, views: int) -> list[list[Tensor]]: # per expert and block (B*N, Q, L+Q)
+def _mean_attention(out, views: list[int]) -> list[list[Tensor]]: # per expert and block (B*N, Q, L+Q)
     "Mean over heads, times the expert's mean gate in the image."
-    gates = out.gates.mean(1).detach().repeat_interleave(views, 0)   # (B*N, K)
-    return [[m.detach().mean(1)*gates[:, k, None, None] for m in maps]
-            for k, maps in enumerate(out.attention)]
+    gates = out.gates.mean(1).detach()                               # (B, K)
+    of_views = [gates[:, k].repeat_interleave(n) for k, n in enumerate(views)]
+    return [[m.detach().mean(1)*g[:, None, None] for m in maps]
+            for g, maps in zip(of_views, out.attention)]
 
 
 def _speaking_attention(out, labels: np.ndarray) -> list[list[Tensor]]: # (B,) -> as `_mean_attention`
@@ -50,21 +51,21 @@ def relevance(model,               # MedBridge
               features: list,      # `Features` of each expert, as `FeatureStore.batch` gives them
               boxes: Tensor,       # (B, N, 4) relative to the image
               labels=None,         # (B,) number of the label to explain in each image; None: plain attention
-             ) -> list[Tensor]:    # per expert (B, N, rows, columns), not negative
+             ) -> list[Tensor]:    # per expert (B, N, rows, columns), not negative; N is the expert's own
     """What the queries read of each patch of each view: attention times gradient, or attention times the
     expert's mean gate.
 
     Raises `InputError` for joint queries and for those that pass no block.
     """
-    batch, views = boxes.shape[:2]
+    batch, views = len(boxes), [f.pooled.shape[1] for f in features]
     out = _asked(model, features, boxes)
     if labels is None: found = _mean_attention(out, views)
     else: found = _speaking_attention(out, np.asarray(labels))
     maps = []
-    for e, blocks in zip(model.experts, found):
+    for e, n, blocks in zip(model.experts, views, found):
         # a step of which the queries do not depend on the image has one row for all images
-        of_patches = sum(blocks).expand(batch*views, -1, -1).sum(1)
-        maps.append(e.patch_map(of_patches).unflatten(0, (batch, views)))
+        of_patches = sum(blocks).expand(batch*n, -1, -1).sum(1)
+        maps.append(e.patch_map(of_patches).unflatten(0, (batch, n)))
     return maps
 
 # %% ../../nbs/core/reading/explain.ipynb #aa75710e

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import artefacts, presets, report
+from . import artefacts, compare, presets, report
 from .artefacts import NotebookFailed, project_root
 from ..basics import InputError, atomic_path, did_you_mean, fingerprint, write_json
 from .jobs import Job, needed, planned
@@ -488,6 +488,14 @@ def _begin(preset: str, *places) -> tuple[Batch, dict[str, dict]]: # places: as 
     for job in batch.jobs: batch.parameters(job) # one that a notebook does not have is said before anything starts
     return batch, gone
 
+# %% ../../nbs/core/reproduction/batch.ipynb #75064f68
+def _moved(before: dict, after: dict) -> list[str]: # as `compare.read_tables` gives them
+    "Lines about tables that lay there before and have other numbers now; none where all are the same."
+    told = compare.in_words(compare.compare_all(before, after))
+    if len(told) < 2: return []
+    promise = "one machine gives the same numbers twice, another may differ by 0.001; more is other code or data"
+    return [f"against the tables that were there before: {told[0]}", *told[1:], promise]
+
 # %% ../../nbs/core/reproduction/batch.ipynb #5f611623
 def reproduce(preset="smoke",             # how much: check, smoke, embedded, example or paper, or a part of one
               only: str|None = None,      # run only jobs whose name starts with this, and what they read
@@ -502,6 +510,7 @@ def reproduce(preset="smoke",             # how much: check, smoke, embedded, ex
     is left out and told at the end; `InputError` where nothing is left, or for a name that nothing has."""
     if workers < 1: raise InputError(f"{workers} notebooks at a time.", remedy="ask for at least one.")
     batch, gone = _begin(preset, only, root, figures, table)
+    before = compare.read_tables(batch.figures)
     started = time.time()
     progress = _Progress(batch, workers, say)
     process = _snakemake(batch, workers, profile, only)
@@ -511,5 +520,6 @@ def reproduce(preset="smoke",             # how much: check, smoke, embedded, ex
     _raise_stopped(process.returncode, progress.log)
     _save_not_run(batch)
     batch.gallery()
-    for line in _told(batch, gone): say(line)
+    after = compare.read_tables(batch.figures)
+    for line in [*_told(batch, gone), *_moved(before, after)]: say(line)
     return {name: bool(note.get("ran") and note["ended"] >= started) for name, note in notes.items()}

@@ -230,9 +230,8 @@ def _token_batches(store, rows: np.ndarray, experts: list[int], batch: int): # (
     def batches():
         for at in parts:
             features, _ = store.batch(rows[at])
-            views = features[0].pooled.shape[1]
-            tokens = [features[k].states[0].unflatten(0, (-1, views))
-                      for k in experts]   # (b, views, L, D)
+            tokens = [features[k].states[0].unflatten(0, (len(at), -1))
+                      for k in experts]   # (b, views, L, D); an expert has its own number of views
             yield at, [t.flatten(1, 2) for t in tokens]
     return batches
 

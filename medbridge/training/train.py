@@ -22,6 +22,7 @@ from ..evaluation.evaluate import auroc_draws, macro, patient_weights
 from ..mixture.bridge import loss_function
 from ..mixture.card import data_facts
 from ..mixture.core import Mixture
+from ..mixture.learned import learned_facts
 from ..mixture.ood import fit_detector
 from .checkpoint import load_checkpoint, save_checkpoint
 from .start import _start_biases, begin_queries, warm_start
@@ -344,6 +345,13 @@ def _finish(model: Mixture, train: Manifest, state: State, validation: _Validati
     return pd.DataFrame(state.history,
                         columns=columns if validation is not None else columns[:3])
 
+# %% ../../nbs/core/training/train.ipynb #812b5508
+def _learned(model: Mixture, before: dict, images: tuple) -> dict[str, Any]: # weights as they were; store and rows
+    "What moved, and how gates differ over some images: those that chose the epoch, or some of the training."
+    store, rows = images
+    gates = model.predict_store(store, np.asarray(rows)[:500]).gates
+    return learned_facts(before, model.bridge, model.names, gates)
+
 # %% ../../nbs/core/training/train.ipynb #6f6838dc
 def fit(model: Mixture,
         train: Manifest,
@@ -368,6 +376,7 @@ def fit(model: Mixture,
     torch.manual_seed(model.config.seed)
     weight = _positive_weight(targets).to(accelerator.device) if model.config.positive_weight else None
     for e in model.experts: e.to(accelerator.device)
+    before = _copy(model.bridge)
     optimiser = torch.optim.AdamW(parameter_groups(model, lr, weight_decay))
     state = State(_key(model, train, epochs, batch_size, lr, weight_decay, accumulate))
     checkpoint = None if checkpoint is None else Path(checkpoint)
@@ -384,5 +393,6 @@ def fit(model: Mixture,
         model, accelerator, bridge, optimiser, rates, store, rows, y, weight, epochs, batch_size)
     _loop(run, state, validation, patience, checkpoint, stop_after)
     history = _finish(model, train, state, validation)
+    model.facts |= _learned(model, before, held or (store, rows))
     model.ood = fit_detector(model.names, (store, rows), held, None if validation is None else validation.patients)
     return history
