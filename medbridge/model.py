@@ -14,6 +14,7 @@ import pandas as pd
 from .data.manifest import Manifest
 from .evaluation.calibrate import Calibration, calibrate
 from .mixture import cache
+from .mixture.bridge import CLOSED_FORM, PAPER
 from .mixture.core import Mixture
 from .reading.diagnose import Diagnoses, diagnose
 from .training.grow import add_expert
@@ -21,7 +22,21 @@ from .training.train import fit
 
 # %% ../nbs/core/model.ipynb #49a7af19
 class MedBridge(Mixture):
-    "Multi-label diagnosis from frozen experts (arXiv 2505.21698)."
+    """Multi-label diagnosis from frozen experts (arXiv 2505.21698).
+
+    Three configurations have names: this one, `MedBridge.paper` and `MedBridge.closed_form`."""
+    @classmethod
+    def paper(cls, labels: list[str], *arguments, **options) -> "MedBridge": # arguments and options of `MedBridge`
+        """What the paper fixes, and nothing beside it: random queries, their mean, max-pooling over views, gates of the
+        image that read the queries, text and linear heads, all of it learned by gradient."""
+        return cls(labels, *arguments, **(PAPER | options))
+
+    @classmethod
+    def closed_form(cls, labels: list[str], *arguments, **options) -> "MedBridge": # arguments and options of `MedBridge`
+        """Queries at the labels' directions, ridge heads drawn towards the zero-shot scores, stacked gates, and no
+        gradient; compare SS-Text (arXiv 2506.17500) and LP+text (arXiv 2409.03868)."""
+        return cls(labels, *arguments, **(CLOSED_FORM | options))
+
     def fit(self, train: Manifest,
             val: Manifest|None = None,        # early stopping; None: all epochs are run
             epochs=30,                        # at most

@@ -159,13 +159,19 @@ def _by_label(targets: np.ndarray, seeds: np.ndarray, draws: np.ndarray,
     return found
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #b59bb515
-def verdict(a: str, b: str, low: float, high: float, p=0.0, alpha=0.05) -> str:
+def verdict(a: str, b: str, low: float, high: float, p=0.0, alpha=0.05,
+            equivalent: float|None = None, # margin; None: nothing is said of a small difference
+           ) -> str:
     """'a beats b' only when the interval of a minus b excludes zero, and its p, corrected for the family of
-    comparisons, lies below `alpha`; without an interval there are too few patients to say."""
+    comparisons, lies below `alpha`; 'a within 0.01 of b' when that is not so and the interval lies inside
+    plus and minus `equivalent`; without an interval there are too few patients to say, and where no resample
+    differs the answers are the same and nothing was compared."""
     if np.isnan(low): return "too few patients"
-    if not p < alpha: return "not told apart"   # also when p is NaN
-    if low > 0: return f"{a} beats {b}"
-    if high < 0: return f"{b} beats {a}"
+    if low == high == 0: return "the same answers"
+    if p < alpha and low > 0: return f"{a} beats {b}"   # never when p is NaN
+    if p < alpha and high < 0: return f"{b} beats {a}"
+    if equivalent is not None and -equivalent < low and high < equivalent:
+        return f"{a} within {equivalent:g} of {b}"
     return "not told apart"
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #343acd9d
@@ -194,6 +200,7 @@ def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): se
             resamples=1000,
             seed=0,
             least=1,                 # positives and negatives that a label needs to count in the macro mean
+            equivalent: float|None = 0.01, # a macro difference inside this margin is said to be small; None: never
            ) -> pd.DataFrame:        # method, label, difference, low, high, p, p_holm, verdict
     """Paired differences for each label and for the macro mean.
 
@@ -217,7 +224,8 @@ def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): se
     table = pd.DataFrame(rows, columns=["method", "label", "difference", "low", "high", "p"])
     table["p_holm"] = _corrected(table)
     table["verdict"] = [
-        verdict(reference, r.method, r.low, r.high, r.p_holm)
+        verdict(reference, r.method, r.low, r.high, r.p_holm,
+                equivalent=equivalent if r.label == "macro" else None)
         for r in table.itertuples()]
     return table
 

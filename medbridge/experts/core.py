@@ -318,6 +318,17 @@ def _folded_scores(parts: BlockParts, tokens: Tensor, rows: Tensor) -> Tensor: #
     return torch.cat([on_tokens, on_rows], dim=-1)
 
 # %% ../../nbs/core/experts/core.ipynb #5fe0ffd9
+def _values_of(parts: BlockParts, mixed: Tensor) -> Tensor: # (B, heads*Q, D) -> (B, heads, Q, head_dim)
+    "W_v of each head on what its queries attend to: after attention, so that no token has a value."
+    w_v = parts.weights[2].unflatten(0, (parts.heads, -1))                                 # (heads, head_dim, D)
+    split = mixed.unflatten(1, (parts.heads, -1))
+    by_head = split.transpose(0, 1).flatten(1, 2)                                          # no copy of W_v per image
+    values = torch.bmm(by_head, w_v.transpose(1, 2))
+    each = values.unflatten(1, (len(mixed), -1)).transpose(0, 1)
+    bias = parts.biases[2]
+    return each if bias is None else each + bias.view(parts.heads, 1, -1)
+
+# %% ../../nbs/core/experts/core.ipynb #24ec88b5
 def query_rows_absorbed(parts: BlockParts,
                         h: Tensor,              # (B, L, D)
                         q: Tensor,              # (B, Q, D)
@@ -332,13 +343,8 @@ def query_rows_absorbed(parts: BlockParts,
     cut = [h.shape[1], q.shape[1]]
     on_tokens, on_rows = attention.flatten(1, 2).to(rows.dtype).split(
         cut, dim=-1)
-    mixed = (on_tokens @ tokens + on_rows @ rows).unflatten(
-        1, (parts.heads, -1))   # (B, heads, Q, D)
-    w_v = parts.weights[2].unflatten(0, (parts.heads, -1))                                 # (heads, head_dim, D)
-    attended = mixed @ w_v.transpose(-1, -2)                                               # (B, heads, Q, head_dim)
-    bias = parts.biases[2]
-    if bias is not None:
-        attended = attended + bias.view(parts.heads, 1, -1)
+    mixed = torch.baddbmm(on_rows @ rows, on_tokens, tokens)                               # (B, heads*Q, D)
+    attended = _values_of(parts, mixed)
     updated = _close_block(parts, q, _merge(attended))
     return (updated, attention) if return_attention else updated
 

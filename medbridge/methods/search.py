@@ -9,7 +9,6 @@ __all__ = ['register', 'names', 'Fitted', 'fit']
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,9 @@ from ..basics import InputError, did_you_mean
 from ..evaluation.evaluate import macro
 from ..experts.core import Expert
 from ..markup import Markup, as_html, html_table
-from . import adapters, probes, prompts, tuning
+from . import adapters, attentive, probes, prompts, textprobes, tuning
 from .contract import Budget, Method, Task, peak_memory
-from .ours import MedBridgeMethod
+from .ours import ClosedFormMethod, MedBridgeMethod, PaperMethod
 
 # %% ../../nbs/core/methods/search.ipynb #1e584871
 _ADDED: dict[str, type[Method]] = {}
@@ -29,8 +28,9 @@ _ADDED: dict[str, type[Method]] = {}
 def _classes() -> dict[str, type[Method]]:
     "Methods by name: the library's, then those that were registered."
     listed: list[type[Method]] = [
-        MedBridgeMethod,
-        probes.ZeroShot, probes.Probe,
+        MedBridgeMethod, ClosedFormMethod, PaperMethod,
+        probes.ZeroShot, probes.Probe, probes.MeanViewProbe, textprobes.SSText, textprobes.LPPlus,
+        attentive.AttentiveProbe,
         adapters.CLIPAdapter, adapters.TipAdapterF,
         prompts.CoOp, prompts.CoCoOp, prompts.KgCoOp, prompts.MaPLe, prompts.VPTDeep,
         tuning.LoRA, tuning.FullFineTuning,
@@ -209,13 +209,11 @@ def fit(name: str,              # of `names(experts)`
     cls, k = _resolve(name, task)
     _check_labels(task)
     start, rows = time.perf_counter(), []
-    kept: dict[str, Any] = {}                       # what one setting leaves to the next
     best: tuple[float, Method, int]|None = None
     with peak_memory() as peak:
         for n, setting in enumerate(_settings(cls, task, budget, options)):
             began = time.perf_counter()
             m = _made(name, partial(cls, task, k, budget), setting)
-            m.kept = kept
             rows.append(setting | _trained(m, task, began))
             value = rows[-1]["val_macro_auroc"]
             if best is None or value > best[0]: best = (value, m, n)

@@ -153,12 +153,11 @@ def speaking_tokens(x: Tensor,    # (b, M, D) tokens of some images
                    ) -> Tensor:   # (b, Y', D)
     "Mean of the tokens that score highest along each label's direction, at least one."
     n = max(1, round(x.shape[1]*share))
-    top = (x @ w.T).topk(n, dim=1).indices                                   # (b, n, Y')
-    def mean_of(rows):
-        whole = rows[..., None].expand(-1, -1, x.shape[-1])
-        return x.gather(1, whole).mean(1)
-    return torch.stack(
-        [mean_of(rows) for rows in top.unbind(-1)], 1)
+    top = (x @ w.T).topk(n, dim=1).indices.transpose(1, 2)                   # (b, Y', n)
+    first = torch.arange(len(x), device=x.device)*x.shape[1]                 # of each image, in all tokens
+    bags = (top + first[:, None, None]).flatten(0, 1)
+    means = nn.functional.embedding_bag(bags, x.flatten(0, 1), mode="mean")
+    return means.unflatten(0, (len(x), -1))
 
 # %% ../../nbs/core/mixture/queries.ipynb #9315f496
 def normalised_tokens(experts: list[Expert], blocks: list[int], batches):

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['EMBEDDED', 'TOWERS', 'PHANTOM', 'REAL', 'BOXED', 'CLIP', 'SIGLIP2', 'BIOMEDCLIP', 'MEDSIGLIP', 'LAION', 'LLAVA',
-           'QWEN', 'MEDGEMMA', 'FAMILIES', 'COMPARED', 'FROZEN', 'PROMPTED', 'TUNED', 'CONTROLS', 'CARDS', 'GRID',
-           'SHORT', 'FEW', 'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'FREE', 'UNGATED', 'OPEN',
-           'SAME_STORE', 'RADIOGRAPHS', 'MORE', 'KNOWN', 'FETCH', 'EXAMPLES', 'MOST_BASIC', 'in_words', 'Preset',
-           'Card', 'vlms', 'preset', 'select', 'folder_name', 'load', 'notes', 'load_fundus', 'require', 'missing',
-           'without', 'as_read', 'not_there', 'left_out']
+           'QWEN', 'MEDGEMMA', 'FAMILIES', 'COMPARED', 'NAMED', 'FROZEN', 'PROMPTED', 'TUNED', 'CONTROLS', 'CARDS',
+           'GRID', 'SHORT', 'FEW', 'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'FREE', 'UNGATED',
+           'OPEN', 'SAME_STORE', 'RADIOGRAPHS', 'MORE', 'KNOWN', 'FETCH', 'EXAMPLES', 'MOST_BASIC', 'in_words',
+           'Preset', 'Card', 'vlms', 'preset', 'select', 'folder_name', 'load', 'notes', 'load_fundus', 'require',
+           'missing', 'without', 'as_read', 'not_there', 'left_out']
 
 # %% ../../nbs/core/reproduction/presets.ipynb #9f6fd76c
 from dataclasses import dataclass, field, fields, replace
@@ -126,8 +126,10 @@ QWEN = "Qwen/Qwen2.5-VL-3B-Instruct"
 MEDGEMMA = "google/medgemma-4b-it"
 FAMILIES = (CLIP, LLAVA, QWEN, MEDGEMMA, SIGLIP2, BIOMEDCLIP, MEDSIGLIP, LAION) # the first four are the paper's
 COMPARED = ("MedBridge", "linear probe", "uniform ensemble") # methods that no table can do without
-_QUICK = ("MedBridge", "zero-shot", "linear probe")
-FROZEN = (*_QUICK, "CLIP-Adapter", "Tip-Adapter-F", "uniform ensemble", "stacked probe")
+NAMED = ("MedBridge", "MedBridge (closed form)", "MedBridge (paper)")   # its three configurations
+_QUICK = (*NAMED, "zero-shot", "linear probe")
+FROZEN = (*_QUICK, "mean-view probe", "attentive probe", "SS-Text", "LP++", "CLIP-Adapter", "Tip-Adapter-F",
+          "uniform ensemble", "plain average", "stacked probe")
 PROMPTED = ("CoOp", "CoCoOp", "KgCoOp", "MaPLe")
 TUNED = ("VPT-deep", "LoRA", "full fine-tuning", "supervised CNN")
 CONTROLS = ("control: view, age, sex", "control: shuffled labels")
@@ -192,6 +194,7 @@ GRID = dict(
     top_k=(None, 1, 2),
     head=("both", "auto", "linear"),
     start=("ridge", "random"),
+    gradient=(True, False),
     n_experts=(3, 2, 1),
 )
 SHORT = {name: values[-2:] if name == "n_experts" else values[:2] for name, values in GRID.items()}
@@ -211,7 +214,7 @@ SMOKE = Preset(
     "smoke", PHANTOM, EMBEDDED,
     n_images=160, size=512, seeds=(0,), resamples=1000,
     n_views=5, n_queries=4, epochs=10, trials=1, tuned_images=32, tuned_epochs=2,
-    methods=(*_QUICK, "CLIP-Adapter", "Tip-Adapter-F", "CoOp", "LoRA", "uniform ensemble", "stacked probe", *CONTROLS),
+    methods=(*FROZEN, "CoOp", "LoRA", *CONTROLS),
     studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"),
     fractions=(0.1, 1.0), grid=SHORT, study_epochs=5,
 )
@@ -256,17 +259,18 @@ PRESETS["open"] = OPEN
 # %% ../../nbs/core/reproduction/presets.ipynb #f52407ef
 SAME_STORE = dict(
     n_views=(5, 1), queries=("read", "blind"), query_start=("labels", "random"),
-    routing=("label", "uniform", "best"), start=("ridge", "random"), n_experts=(len(TOWERS), 1),
+    routing=("label", "uniform", "best"), start=("ridge", "random"), gradient=(True, False),
+    n_experts=(len(TOWERS), 1),
 )
 _OF_OTHERS = ("cross_domain", "domain_shift", "unseen_labels", "fundus", "table_published", "figure_domain_shift",
               "table_cross_domain", "table_unseen_labels", "table_fundus")
 RADIOGRAPHS = Preset(
     "real", ("nih",), TOWERS,
     n_images=None, size=512, seeds=(0, 1, 2, 3, 4), resamples=2000,
-    n_views=5, n_queries=4, epochs=10, trials=2, tuned_images=None, tuned_epochs=10,
-    methods=(*FROZEN, "plain average", "CoOp", "KgCoOp", *CONTROLS),
-    studied=("nih",), sources=(), fractions=(0.1, 0.3, 1.0), families=TOWERS, grid=SAME_STORE,
-    study_epochs=4, memory_mb=4000, folds=5, least=30, pictures=False,
+    n_views=5, n_queries=4, epochs=10, trials=1, tuned_images=None, tuned_epochs=10,
+    methods=(*FROZEN, "CoOp", "KgCoOp", *CONTROLS),
+    studied=("nih",), sources=(), fractions=(0.3, 1.0), families=TOWERS, grid=SAME_STORE,
+    study_epochs=3, memory_mb=4000, folds=5, least=30, pictures=False,
     leaves_out=_OF_OTHERS, untrained=("CoCoOp", "MaPLe", *TUNED),
 )
 PRESETS["real"] = RADIOGRAPHS

@@ -28,7 +28,11 @@ METHOD_COLOURS = {
     "controls": "#cc78bc", "adapters": "#ca9161", "prompts": "#fbafe4", "tuned towers": "#d55e00",
 }
 FAMILY = {
-    "stacked probe": "uniform ensemble", "control": "controls", "CLIP-Adapter": "adapters", "Tip-Adapter-F": "adapters",
+    "MedBridge (closed form)": "MedBridge", "MedBridge (paper)": "MedBridge", "mean-view probe": "linear probe",
+    "attentive probe": "linear probe",
+    "SS-Text": "adapters", "LP++": "adapters",
+    "stacked probe": "uniform ensemble", "plain average": "uniform ensemble",
+    "control": "controls", "CLIP-Adapter": "adapters", "Tip-Adapter-F": "adapters",
     "CoOp": "prompts", "CoCoOp": "prompts", "KgCoOp": "prompts", "MaPLe": "prompts", "VPT-deep": "prompts",
     "LoRA": "tuned towers", "full fine-tuning": "tuned towers", "supervised CNN": "tuned towers",
 }
@@ -370,8 +374,10 @@ def verdicts(table: pd.DataFrame # with a column `verdict`; rows without one are
     better = told.str.startswith("MedBridge beats").sum()
     worse = told.str.endswith("beats MedBridge").sum()
     even = told.str.contains("not told apart").sum()
-    other = len(told) - better - worse - even
-    rest = f", {other} without a verdict" if other else ""
+    small = told.str.contains(r" within [\d.]+ of ").sum()
+    other = len(told) - better - worse - even - small
+    rest = f", within the margin in {small}" if small else ""
+    rest += f", {other} without a verdict" if other else ""
     return (f"of {len(told)} comparisons MedBridge is better in {better}, worse in {worse}, "
             f"not told apart in {even}{rest}")
 
