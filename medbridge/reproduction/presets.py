@@ -92,6 +92,7 @@ class Preset(_Shown):
     streams: bool = False      # do images that are only tested pass the towers once, and are never stored?
     leaves_out: tuple[str, ...] = () # experiments that do not belong to it
     untrained: tuple[str, ...] = ()  # methods that tables name, and that are not trained
+    whole_only: tuple[str, ...] = () # methods that are trained on the whole data, and on no smaller share
 
     def together(self, seed: int) -> tuple[int, ...]:
         "Seeds whose test images make one test set with those of this one: the folds of a draw."
@@ -195,11 +196,12 @@ GRID = dict(
     head=("both", "auto", "linear"),
     start=("ridge", "random"),
     gradient=(True, False),
+    configuration=("default", "paper"),
     n_experts=(3, 2, 1),
 )
 SHORT = {name: values[-2:] if name == "n_experts" else values[:2] for name, values in GRID.items()}
 FEW = dict(n_views=(3, 1), queries=("read", "blind"),
-           routing=("label", "uniform"))
+           routing=("label", "uniform"), configuration=("default", "paper"))
 
 # %% ../../nbs/core/reproduction/presets.ipynb #96fcd855
 CHECK = Preset(
@@ -260,7 +262,7 @@ PRESETS["open"] = OPEN
 SAME_STORE = dict(
     n_views=(5, 1), queries=("read", "blind"), query_start=("labels", "random"),
     routing=("label", "uniform", "best"), start=("ridge", "random"), gradient=(True, False),
-    n_experts=(len(TOWERS), 1),
+    configuration=("default", "paper"), n_experts=(len(TOWERS), 1),
 )
 _OF_OTHERS = ("cross_domain", "domain_shift", "unseen_labels", "fundus", "table_published", "figure_domain_shift",
               "table_cross_domain", "table_unseen_labels", "table_fundus")
@@ -271,7 +273,7 @@ RADIOGRAPHS = Preset(
     methods=(*FROZEN, "CoOp", "KgCoOp", *CONTROLS),
     studied=("nih",), sources=(), fractions=(0.3, 1.0), families=TOWERS, grid=SAME_STORE,
     study_epochs=3, memory_mb=4000, folds=5, least=30, pictures=False,
-    leaves_out=_OF_OTHERS, untrained=("CoCoOp", "MaPLe", *TUNED),
+    leaves_out=_OF_OTHERS, untrained=("CoCoOp", "MaPLe", *TUNED), whole_only=("MedBridge (paper)",),
 )
 PRESETS["real"] = RADIOGRAPHS
 
