@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sites import Mutant
@@ -59,6 +60,8 @@ def preload() -> None:
     import matplotlib.pyplot, nbdev.test, pandas, scipy.stats, seaborn, skimage, sklearn.linear_model  # noqa: E401, F401
     import nbformat, peft, pydicom, transformers.models.clip.modeling_clip  # noqa: E401, F401
     torch.set_num_threads(1)
+    # torch makes its pool anew at the first call after a fork; two threads that both come first find none
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 def read_cells(path: Path) -> list[Cell]:

@@ -20,7 +20,7 @@ from ..experts.core import Expert
 from ..markup import Markup, as_html, html_table
 from . import adapters, attentive, probes, prompts, textprobes, tuning
 from .contract import Budget, Method, Task, peak_memory
-from .ours import ClosedFormMethod, MedBridgeMethod, PaperMethod
+from .ours import ClosedFormMethod, MedBridgeMethod, PaperMethod, ShuffledMedBridge
 
 # %% ../../nbs/core/methods/search.ipynb #1e584871
 _ADDED: dict[str, type[Method]] = {}
@@ -36,7 +36,7 @@ def _classes() -> dict[str, type[Method]]:
         tuning.LoRA, tuning.FullFineTuning,
         probes.UniformEnsemble, probes.PlainAverage, probes.StackedProbe,
         tuning.SupervisedCNN,
-        probes.HeaderControl, probes.ShuffledControl,
+        probes.HeaderControl, probes.ShuffledControl, ShuffledMedBridge,
     ]
     return {c.name: c for c in [*listed, *_ADDED.values()]}
 

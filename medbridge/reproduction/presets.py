@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['EMBEDDED', 'TOWERS', 'PHANTOM', 'REAL', 'BOXED', 'CLIP', 'SIGLIP2', 'BIOMEDCLIP', 'MEDSIGLIP', 'LAION', 'LLAVA',
-           'QWEN', 'MEDGEMMA', 'FAMILIES', 'COMPARED', 'NAMED', 'FROZEN', 'PROMPTED', 'TUNED', 'CONTROLS', 'CARDS',
-           'GRID', 'SHORT', 'FEW', 'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'FREE', 'UNGATED',
-           'OPEN', 'SAME_STORE', 'RADIOGRAPHS', 'MORE', 'KNOWN', 'FETCH', 'EXAMPLES', 'MOST_BASIC', 'in_words',
-           'Preset', 'Card', 'vlms', 'preset', 'select', 'folder_name', 'load', 'notes', 'load_fundus', 'require',
-           'missing', 'without', 'as_read', 'not_there', 'left_out']
+           'QWEN', 'MEDGEMMA', 'FAMILIES', 'COMPARED', 'NAMED', 'FROZEN', 'PROMPTED', 'TUNED', 'CONTROLS', 'LEAK',
+           'CARDS', 'GRID', 'SHORT', 'FEW', 'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'FREE',
+           'UNGATED', 'OPEN', 'SAME_STORE', 'RADIOGRAPHS', 'MORE', 'KNOWN', 'FETCH', 'EXAMPLES', 'MOST_BASIC',
+           'in_words', 'Preset', 'Card', 'vlms', 'preset', 'select', 'folder_name', 'load', 'notes', 'load_fundus',
+           'require', 'missing', 'without', 'as_read', 'not_there', 'left_out']
 
 # %% ../../nbs/core/reproduction/presets.ipynb #9f6fd76c
 from dataclasses import dataclass, field, fields, replace
@@ -134,6 +134,7 @@ FROZEN = (*_QUICK, "mean-view probe", "attentive probe", "SS-Text", "LP++", "CLI
 PROMPTED = ("CoOp", "CoCoOp", "KgCoOp", "MaPLe")
 TUNED = ("VPT-deep", "LoRA", "full fine-tuning", "supervised CNN")
 CONTROLS = ("control: view, age, sex", "control: shuffled labels")
+LEAK = "control: shuffled labels, MedBridge"              # at chance, or the test has leaked
 
 # %% ../../nbs/core/reproduction/presets.ipynb #9811cae2
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ CHECK = Preset(
     "check", ("phantom-nih", "phantom-mimic"), EMBEDDED,
     n_images=80, size=256, seeds=(0,), resamples=100,
     n_views=3, n_queries=2, epochs=2, trials=1, tuned_images=16, tuned_epochs=1,
-    methods=(*_QUICK, "CoOp", "LoRA", "uniform ensemble", *CONTROLS),
+    methods=(*_QUICK, "CoOp", "LoRA", "uniform ensemble", *CONTROLS, LEAK),
     studied=("phantom-nih",), sources=("phantom-nih",),
     fractions=(0.5, 1.0), families=EMBEDDED[1:], grid=FEW, streams=True,
 )
@@ -216,7 +217,7 @@ SMOKE = Preset(
     "smoke", PHANTOM, EMBEDDED,
     n_images=160, size=512, seeds=(0,), resamples=1000,
     n_views=5, n_queries=4, epochs=10, trials=1, tuned_images=32, tuned_epochs=2,
-    methods=(*FROZEN, "CoOp", "LoRA", *CONTROLS),
+    methods=(*FROZEN, "CoOp", "LoRA", *CONTROLS, LEAK),
     studied=("phantom-nih",), sources=("phantom-mimic", "phantom-nih"),
     fractions=(0.1, 1.0), grid=SHORT, study_epochs=5,
 )
@@ -224,7 +225,7 @@ EARNEST = Preset(
     "embedded", PHANTOM, TOWERS,
     n_images=800, size=512, seeds=(0, 1, 2), resamples=2000,
     n_views=5, n_queries=4, epochs=10, trials=2, tuned_images=48, tuned_epochs=2,
-    methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS),
+    methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS, LEAK),
     studied=("phantom-nih",), sources=PHANTOM[:4], draws=3, grid=GRID,
     study_images=300, study_epochs=6, memory_mb=6000, families=TOWERS,
 )
@@ -234,7 +235,7 @@ EXAMPLE = Preset(
     "example", REAL, EMBEDDED,
     n_images=None, size=128, seeds=(0,), resamples=200,
     n_views=3, n_queries=2, epochs=3, trials=1, tuned_images=16, tuned_epochs=1,
-    methods=(*_QUICK, "Tip-Adapter-F", "uniform ensemble", "stacked probe", *CONTROLS),
+    methods=(*_QUICK, "Tip-Adapter-F", "uniform ensemble", "stacked probe", *CONTROLS, LEAK),
     studied=("nih",), sources=("nih", "chexpert-plus"),
     fractions=(0.5, 1.0), grid=FEW, fundus="odir",
 )
@@ -242,7 +243,7 @@ PAPER = Preset(
     "paper", REAL, (CLIP, BIOMEDCLIP, MEDSIGLIP),
     n_images=None, size=512, seeds=(0, 1, 2), resamples=2000,
     n_views=5, n_queries=4, epochs=30, trials=4, tuned_images=None, tuned_epochs=10,
-    methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS),
+    methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS, LEAK),
     studied=("nih", "mimic-cxr-jpg"), sources=REAL[:4], draws=3,
     families=FAMILIES, grid=GRID, fundus="odir",
     threads=8, gpus=1, memory_mb=64000, streams=True,
@@ -270,7 +271,7 @@ RADIOGRAPHS = Preset(
     "real", ("nih",), TOWERS,
     n_images=None, size=512, seeds=(0, 1, 2, 3, 4), resamples=2000,
     n_views=5, n_queries=4, epochs=10, trials=1, tuned_images=None, tuned_epochs=10,
-    methods=(*FROZEN, "CoOp", "KgCoOp", *CONTROLS),
+    methods=(*FROZEN, "CoOp", "KgCoOp", *CONTROLS, LEAK),
     studied=("nih",), sources=(), fractions=(0.3, 1.0), families=TOWERS, grid=SAME_STORE,
     study_epochs=3, memory_mb=4000, folds=5, least=30, pictures=False,
     leaves_out=_OF_OTHERS, untrained=("CoCoOp", "MaPLe", *TUNED), whole_only=("MedBridge (paper)",),
@@ -332,7 +333,7 @@ def _folds_of(p: Preset, seed: int) -> frozenset[int]:
 # %% ../../nbs/core/reproduction/presets.ipynb #d3cf3e36
 def _only_methods(whole: Preset, wanted) -> Preset:
     "A preset of these methods; what every table is made of must be among them."
-    known = tuple(dict.fromkeys((*whole.methods, *FROZEN, *PROMPTED, *TUNED, *CONTROLS)))
+    known = tuple(dict.fromkeys((*whole.methods, *FROZEN, *PROMPTED, *TUNED, *CONTROLS, LEAK)))
     kept = _of(known, wanted, "method")
     lacking = [name for name in COMPARED if name not in kept]
     if not lacking: return replace(whole, methods=kept)
