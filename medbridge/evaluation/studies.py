@@ -26,7 +26,7 @@ def _first_views(states: torch.Tensor, views: int, total: int) -> torch.Tensor: 
 
 # %% ../../nbs/core/evaluation/studies.ipynb #00ee9027
 def _part_of(features, views: int, last: int|None, blind: bool): # `mixture.cache.Features` of one expert
-    "The first views of one expert's features, and of its states: of the last so many, or zeros."
+    "The first views of one expert's features, and of its states: of the last so many, or zeros for the queries."
     total = features.pooled.shape[1]
     first = features._replace(pooled=features.pooled[:, :views])
     if features.grids is not None:
@@ -34,8 +34,8 @@ def _part_of(features, views: int, last: int|None, blind: bool): # `mixture.cach
     if features.states is None: return first
     kept = [_first_views(s, views, total) for s in features.states]
     if last is not None: kept = kept[-last:]
-    if blind: kept = [torch.zeros_like(s) for s in kept]
-    return first._replace(states=kept)
+    first = first._replace(states=kept)
+    return first.blinded() if blind else first
 
 # %% ../../nbs/core/evaluation/studies.ipynb #89172eb9
 def _places(at: dict[int, int]|None, rows: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class StoreView:
                  states: int|None = None,        # the last T2 of each expert; None: all
                  experts: list|None = None,      # their numbers
                  rows=None,                      # the manifest's rows that the store holds, in its order; None: all
-                 blind=False,                    # states are zero: queries that read nothing
+                 blind=False,                    # states are zero: queries that read nothing; the tokens' mean stays
                 ):
         self.store, self.views, self.states = store, views, states
         self.experts, self.blind = experts, blind

@@ -70,7 +70,7 @@ class AttentiveProbe(Method):
             return bce(self.module(self._tokens(features)), y[part])
         optimiser = torch.optim.AdamW(self.module.parameters(), self.lr, weight_decay=0.01)
         limits = len(rows), FROM_RANDOM*budget.epochs, budget.batch, self.task.seed
-        self.details = descend(self.module, loss, *limits, optimiser, self._score())
+        self.details = descend(self.module, loss, *limits, optimiser, self._score(), patience=8)   # as MedBridge waits
 
     def _features(self, task, rows): return task.store.batch(rows)[0][self.k]
 

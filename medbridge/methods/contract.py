@@ -359,6 +359,7 @@ def descend(module: nn.Module,            # what is trained: its parameters with
             optimiser: torch.optim.Optimizer,
             score=None,                   # () -> number on validation, larger is better; None: the last epoch is kept
             clip: float|None = 1.0,       # of the gradient's norm
+            patience: int|None = None,    # epochs without a better score; None: all are run
            ) -> dict:                     # history, best_epoch, stopped (a reason, or None)
     "Gradient steps; the start is epoch -1, the best epoch's weights are kept. A loss that is not finite stops it."
     best, history, stopped = _Best(module, score), [], None
@@ -377,6 +378,7 @@ def descend(module: nn.Module,            # what is trained: its parameters with
             stopped = f"The loss is not a finite number in epoch {epoch}."
             break
         history.append(dict(epoch=epoch, loss=total/n, val_macro_auroc=best.offer(epoch)))
+        if score is not None and patience is not None and epoch - best.epoch >= patience: break
     best.restore()
     module.eval()
     return dict(history=pd.DataFrame(history), best_epoch=best.epoch, stopped=stopped)

@@ -69,10 +69,24 @@ class Features(NamedTuple):
     pooled: Tensor                   # (B, N, E) image features
     states: list[Tensor]|None = None # T2 of (B*N, L, D); None where image features are all that was asked for
     grids: Tensor|None = None        # (B*N, 2) rows and columns of patches; None where all views have the expert's grid
+    mean: Tensor|None = None         # (B*N, D) of the tokens of the first state; None: it is that of `states`
 
     def to(self, device: torch.device|str) -> "Features": # grids stay: only the host reads them
         states = None if self.states is None else [s.to(device) for s in self.states]
-        return Features(self.pooled.to(device), states, self.grids)
+        mean = None if self.mean is None else self.mean.to(device)
+        return Features(self.pooled.to(device), states, self.grids, mean)
+
+    def mean_token(self) -> Tensor: # (B*N, D) float32
+        "Of the tokens that queries meet in their first block."
+        if self.mean is not None: return self.mean
+        assert self.states, "no tokens were asked for"
+        return self.states[0].float().mean(1)
+
+    def blinded(self) -> "Features":
+        "Tokens that say nothing to queries, which are all that loses by it: the tokens' mean stays known."
+        if not self.states: return self
+        nothing = [torch.zeros_like(s) for s in self.states]
+        return self._replace(states=nothing, mean=self.mean_token())
 
 # %% ../../nbs/core/mixture/cache.ipynb #7704e167
 @torch.no_grad()

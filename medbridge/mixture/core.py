@@ -191,11 +191,11 @@ def embedded_folder() -> Path:
 
 # %% ../../nbs/core/mixture/core.ipynb #4ba228da
 def saved_options(c: dict[str, Any]) -> tuple[Views, dict[str, Any]]: # c: content of config.json
-    "Views and options of a saved model; models saved before two of these were options had them so."
+    "Views and options of a saved model; models saved before these were options had them so."
     def plain(value): return tuple(value) if isinstance(value, list) else value
     views: dict[str, Any] = {name: plain(value)
                              for name, value in c["views"].items()}
-    return Views(**views), dict(readout="mean", query_start="random") | c["config"]
+    return Views(**views), dict(readout="mean", query_start="random", tokens="none") | c["config"]
 
 # %% ../../nbs/core/mixture/core.ipynb #e8d9ce42
 def _with_windows(e: Expert, crops: bool) -> str:
