@@ -44,7 +44,7 @@ class MedBridge(Mixture):
             lr=2e-3,                          # peak; warm-up of one epoch, then cosine
             weight_decay=0.05,
             patience=8,                       # epochs without a better validation macro AUROC
-            accumulate=1,                     # steps whose gradients are summed
+            accumulate=1,                     # batches whose gradients make one step
             checkpoint: str|Path|None = None, # file (.safetensors) to continue from and write to
             stores: tuple|None = None,        # ((store, rows) of train, (store, rows) of val or None)
             precision="auto",                 # auto: bf16 on a GPU that has it; no, bf16
