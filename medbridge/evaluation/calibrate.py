@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..basics import InputError
+from .evaluate import check_targets, patient_ids
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #3fa719e7
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -181,10 +182,9 @@ def calibrate(logits: np.ndarray,     # (n, Y), of images that training has not 
              ) -> Calibration:
     "Fit a Platt map for each label. Raises `InputError` for logits that are not finite or tables that do not fit."
     z = np.asarray(logits, float)
-    y = np.asarray(targets, float)
+    y = check_targets(targets)
     _check_tables(z, y, len(labels))
-    ids = np.arange(len(z))
-    if patients is not None: ids = pd.factorize(np.asarray(patients))[0]
+    ids = pd.factorize(patient_ids(patients, len(z)))[0]
     fits = []
     for j in range(len(labels)):
         seen = ~np.isnan(y[:, j])

@@ -16,7 +16,8 @@ import pandas as pd
 
 from ..basics import InputError, did_you_mean
 from .calibrate import sigmoid
-from .evaluate import _check, auroc, auroc_draws, frequent, interval, patient_weights, widen
+from .evaluate import (
+    _check, auroc, auroc_draws, check_targets, frequent, interval, patient_ids, patient_weights, widen)
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #4314818a
 def _observed(targets, values) -> tuple[np.ndarray, np.ndarray]: # (m,), (m,)
@@ -130,8 +131,8 @@ def over_seeds(targets, scores: dict, labels: list[str], # (n, Y); method -> (n,
                patients=None, resamples=1000, seed=0) -> pd.DataFrame:
     """Per method and label, and macro: AUROC averaged over seeds, its interval, the spread over seeds: method,
     label, value, low, high, sd, seeds."""
-    targets = np.asarray(targets, float)
-    patients = np.arange(len(targets)) if patients is None else patients
+    targets = check_targets(targets)
+    patients = patient_ids(patients, len(targets))
     weights, rows = patient_weights(patients, resamples, seed), []
     for method, s in scores.items():
         draws = bootstrap(targets, s, patients, weights, seed)
@@ -210,8 +211,8 @@ def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): se
     differ.
     """
     if reference not in scores: raise did_you_mean(reference, scores, "method")
-    targets = np.asarray(targets, float)
-    patients = np.arange(len(targets)) if patients is None else np.asarray(patients)
+    targets = check_targets(targets)
+    patients = patient_ids(patients, len(targets))
     weights, rows = patient_weights(patients, resamples, seed), []
     ours = bootstrap(targets, scores[reference], patients, weights, seed)
     often = frequent(targets, least)
@@ -458,7 +459,7 @@ def subgroups(targets, scores, labels: list[str], # (n, Y), (n, Y)
     """Long table by attribute, group and label: n, n_pos, metric (auroc, sensitivity, specificity), value,
     low, high. The group 'all' comes first."""
     y, s = _check(targets, scores)
-    patients = np.arange(len(y)) if patients is None else np.asarray(patients)
+    patients = patient_ids(patients, len(y))
     weights, rows = patient_weights(patients, resamples, seed), []
     for (attribute, group, inside), (j, label) in itertools.product(
             _members(groups, len(y)), enumerate(labels)):

@@ -297,7 +297,7 @@ def loss_across(scores: np.ndarray, y: np.ndarray, # (n, Y, K) of images left ou
         fused[here] = (scores[here]*gates).sum(-1)
     return np.nansum(np.logaddexp(0, fused) - y*fused, 1)
 
-
+# %% ../../nbs/core/training/start.ipynb #cf3852bf
 def best_spread(scores: np.ndarray, y: np.ndarray, of: np.ndarray) -> float: # as `loss_across`
     "The smallest spread that is not worse across folds, by more than a standard error, than the best one."
     if len(np.unique(of)) < 2: return SPREADS[0]

@@ -221,7 +221,7 @@ class _Run:
         return max(1, math.ceil(len(self.rows)/self.batch_size))
 
     def group(self, step: int) -> tuple[int, bool]:
-        "Of how many batches' gradients a batch's is one, and whether it is the last; what is left of an epoch is a group."
+        "How many batches' gradients make the step that a batch is part of, and whether it is the last of them."
         first = step - step % self.accumulate
         size = min(self.accumulate, self.steps - first)
         return size, step + 1 == first + size
@@ -303,7 +303,7 @@ def _judge(state: State, model: Mixture, row: dict, validation: _Validation|None
 # %% ../../nbs/core/training/train.ipynb #5a6654a2
 PRECISIONS = ("auto", "no", "bf16")
 
-
+# %% ../../nbs/core/training/train.ipynb #e1190b64
 def _accelerator(precision: str):
     "Accelerate's view of this process; bfloat16 by itself only where the GPU has it. `InputError` for a wrong word."
     from accelerate import Accelerator
@@ -312,7 +312,7 @@ def _accelerator(precision: str):
     gpu = torch.cuda.is_available()
     if precision == "auto":
         precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "no"
-    # its precision is one for each process, and a second training in a notebook may ask for another; processes stay joined
+    # its precision is one for each process, and a second training may ask for another; processes stay joined
     AcceleratorState._reset_state()
     return Accelerator(cpu=not gpu, mixed_precision=precision)
 
@@ -384,7 +384,7 @@ def fit(model: Mixture,
         lr=2e-3,                        # peak; warm-up of one epoch, then cosine
         weight_decay=0.05,
         patience=8,                     # epochs without a better validation macro AUROC
-        accumulate=1,                   # batches whose gradients make one step; at the end of an epoch those that are left
+        accumulate=1,                   # batches whose gradients make one step; at an epoch's end those that are left
         checkpoint: str|Path|None = None, # file (.safetensors) to continue from and write to
         stores: tuple|None = None,      # feature stores with row numbers, ((store, rows), (store, rows) of val or None)
         precision="auto",               # auto: bf16 on a GPU that has it; no, bf16
