@@ -142,6 +142,7 @@ def add_lora(expert: Expert, rank=8, alpha=16) -> Expert:
         problem = f"LoRA found no attention projections in '{expert.name}'."
         raise InputError(problem, remedy="use a transformer tower.")
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=targets)
+    if not hasattr(own.model, "base_model_prefix"): own.model.base_model_prefix = ""   # asked of what holds a tower
     own.model = inject_adapter_in_model(config, own.model)
     for n, p in own.named_parameters(): p.requires_grad_("lora_" in n)
     return own
