@@ -64,7 +64,7 @@ class MedBridge(Mixture):
 
         From here on an image is unlike the training data where it lies farther from them than these images."""
         val = val.with_labels(self.labels)
-        answer = self.predict(val) if store is None else self.predict_store(store, rows)
+        answer = self.predict(val, on_error="raise") if store is None else self.predict_store(store, rows)
         targets = val.targets(self.config.uncertain, self.config.blank)
         self.calibration = calibrate(answer.logits, targets, self.labels, val.patients)
         if self.ood is not None and answer.distances is not None:
@@ -76,9 +76,11 @@ class MedBridge(Mixture):
                  drop=(),                          # names of experts to leave out
                  heatmap: Callable|None = None,    # (model, pixels, label) -> (H, W); None: `explain.heatmap`
                  batch=8,                          # images at a time
+                 on_error="skip",                  # an image that cannot be read: skip (and say so), raise
                 ) -> Diagnoses:
         "Calibrated probabilities with all that a reader needs to judge them; see `medbridge.reading.diagnose`."
-        return diagnose(self, images, explain=explain, drop=drop, heatmap=heatmap, batch=batch)
+        return diagnose(self, images, explain=explain, drop=drop, heatmap=heatmap, batch=batch,
+                        on_error=on_error)
 
     def add_expert(self, expert): # a name, or an Expert
         "A model with one more expert: what was trained stays, `fit` trains what is new; see `medbridge.training.grow`."

@@ -17,6 +17,7 @@ import pandas as pd
 from ..basics import InputError, atomic_dir, did_you_mean, progress, write_json
 from ..markup import Markup, as_html, html_table
 from ..mixture.card import FEW, STATEMENT, gaps, gaps_of_image
+from ..mixture.core import Unread, named, read_each, skips, tell_unread
 from ..mixture.ood import HELD_OUT
 from ..evaluation.calibrate import sigmoid
 from ..data.radiograph import read_radiograph
@@ -140,6 +141,7 @@ def _bullets(lines: list[str]) -> str:
 class Diagnoses:
     "Answers for several radiographs, in the order they were given."
     items: list[Diagnosis]
+    skipped: list[Unread] = field(default_factory=list) # images that could not be read
 
     def __len__(self) -> int: return len(self.items)
     def __iter__(self) -> Iterator[Diagnosis]: return iter(self.items)
@@ -147,7 +149,8 @@ class Diagnoses:
 
     def __repr__(self) -> str:
         warned = sum(bool(d.warnings) for d in self)
-        return f"Diagnoses({len(self)} images, {warned} with warnings)"
+        unread = f", {len(self.skipped)} not read" if self.skipped else ""
+        return f"Diagnoses({len(self)} images, {warned} with warnings{unread})"
 
     def _repr_html_(self) -> str:
         more = f"<p>and {len(self) - SHOWN} more</p>" if len(self) > SHOWN else ""
@@ -206,14 +209,14 @@ def _whole_page(items: list[Diagnosis]) -> str:
     return f"<!doctype html><html lang='en'>{head}<p><b>{STATEMENT}</b></p>{body}</html>"
 
 # %% ../../nbs/core/reading/diagnose.ipynb #efddb2a7
-def _read(image, number: int) -> tuple[str, np.ndarray, dict]:
-    "Name, pixels (C, H, W) and facts of one image."
+def _read(image) -> tuple[np.ndarray, dict]:
+    "Pixels (C, H, W) and facts of one image."
     if isinstance(image, (str, Path)):
         r = read_radiograph(image)
         facts = {k: r.facts.get(k) for k in ("view", "sex", "age")}
-        return str(image), r.pixels, facts
+        return r.pixels, facts
     a = np.asarray(image, np.float32)
-    return f"image {number}", a[None] if a.ndim == 2 else a, {}
+    return a[None] if a.ndim == 2 else a, {}
 
 # %% ../../nbs/core/reading/diagnose.ipynb #37a8845e
 def _calibrated(model, logits: np.ndarray) -> tuple: # (1, Y) -> probability, low, high, each (1, Y)
@@ -268,21 +271,28 @@ def diagnose(model,                            # MedBridge
              drop=(),                          # names of experts to leave out
              heatmap: Callable|None = None,    # (model, pixels, label) -> (H, W); None: `explain.heatmap`
              batch=8,                          # images at a time
+             on_error="skip",                  # an image that cannot be read: skip (and say so), raise
             ) -> Diagnoses:
-    "Diagnose radiographs. Raises `InputError` for a file that cannot be read, an unknown label or expert, or no image."
-    images = _check_images(images)
+    """Diagnose radiographs. Raises `InputError` for a file that is not there, where none can be read, for an unknown
+    label or expert, and for no image."""
+    images, skip = _check_images(images), skips(on_error)
     _check_explain(explain, model.labels)
     found: list[Diagnosis] = []
+    skipped: list[Unread] = []
     for at in progress(range(0, len(images), batch), "diagnosing", least=4):
-        read = [_read(image, number) for number, image in enumerate(images[at:at + batch], at)]
-        answer = model.predict([pixels for _, pixels, _ in read], drop=drop)
-        for j, (name, pixels, facts) in enumerate(read):
+        read, unread = read_each(_read, images[at:at + batch], at, skip)
+        skipped += unread
+        if not read: continue
+        answer = model.predict([pixels for _, (pixels, _) in read], drop=drop)
+        for j, (number, (pixels, facts)) in enumerate(read):
+            name = named(images[number], number)
             table = _table(model, answer, j)
             heats = {label: _heat(heatmap)(model, pixels, label) for label in _to_explain(explain, table)}
             unlike = gaps_of_image(model.facts, facts)
             found.append(Diagnosis(name, table, check_image(pixels), unlike, gaps(model.facts),
                                    model.calibration is not None, pixels, heats, _is_strange(answer, j)))
-    return Diagnoses(found)
+    tell_unread(skipped, len(images))
+    return Diagnoses(found, skipped)
 
 # %% ../../nbs/core/reading/diagnose.ipynb #590274ac
 def _heat(given: Callable|None) -> Callable:
