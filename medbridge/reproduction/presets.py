@@ -274,7 +274,7 @@ RADIOGRAPHS = Preset(
     methods=(*FROZEN, "CoOp", "KgCoOp", *CONTROLS, LEAK),
     studied=("nih",), sources=(), fractions=(0.3, 1.0), families=TOWERS, grid=SAME_STORE,
     study_images=400, study_epochs=3, memory_mb=4000, folds=5, least=30, pictures=False,
-    leaves_out=_OF_OTHERS, untrained=("CoCoOp", "MaPLe", *TUNED), 
+    leaves_out=_OF_OTHERS, untrained=("CoCoOp", "MaPLe", *TUNED),
     whole_only=("MedBridge (paper)", "attentive probe"),
 )
 PRESETS["real"] = RADIOGRAPHS
