@@ -8,6 +8,7 @@ __all__ = ['SKIPPED', 'parser', 'main']
 # %% ../nbs/core/cli.ipynb #7524472e
 import argparse, os, sys, warnings
 from pathlib import Path
+from typing import Iterator
 
 from .basics import InputError
 
@@ -136,31 +137,54 @@ def _saved_model(name: str): # folder, or "embedded"
         gc.enable()
 
 # %% ../nbs/core/cli.ipynb #5f16bcaf
-def _predict(args):
+def _checked(args) -> None:
+    "Raise `InputError` for what cannot be answered, before a model is read."
     missing = [f for f in args.images if not Path(f).is_file()]
     if missing: raise InputError("There is no such image.", missing[0], remedy="check the path.")
     if args.top < 1:
         problem = f"Heat maps for {args.top} labels asked for."
         raise InputError(problem, remedy="ask for at least one, or leave --explain out.")
-    model = _saved_model(args.model)
+
+
+def _noting(found, strange: list) -> Iterator:
+    "The same answers; whether each image is unlike the training data is written down."
+    for d in found:
+        strange.append(d.strange)
+        yield d
+
+# %% ../nbs/core/cli.ipynb #7b90c1e0
+def _predict(args):
+    from medbridge.mixture.card import gaps
+    from medbridge.reading.diagnose import diagnose_each, saving
+    _checked(args)
+    model, skipped, strange = _saved_model(args.model), [], []
+    found = diagnose_each(model, args.images, args.top if args.explain else 0, on_error=args.on_error, skipped=skipped)
+    if args.explain: found = saving(found, args.explain)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* images could not be read")   # said at the end
-        found = model.diagnose(args.images, explain=args.top if args.explain else 0, on_error=args.on_error)
-    if args.explain: found.save(args.explain)
-    print(_in_format(found, args.format),
-          end="" if args.format == "csv" else "\n")
-    for line in _strangers(found): print(line, file=sys.stderr)
-    print(_caveats(found[0].gaps, args.explain, model.gates_in_words), file=sys.stderr)
-    for line in _unread(found.skipped): print(line, file=sys.stderr)
-    return SKIPPED if found.skipped else 0
+        for text in _in_format(_noting(found, strange), args.format): print(text, end="", flush=True)
+    for line in _strangers(strange): print(line, file=sys.stderr)
+    print(_caveats(gaps(model.facts), args.explain, model.gates_in_words), file=sys.stderr)
+    for line in _unread(skipped): print(line, file=sys.stderr)
+    return SKIPPED if skipped else 0
 
 # %% ../nbs/core/cli.ipynb #a9417fa3
-def _in_format(found, form: str) -> str: # form: table, json, csv
-    "Diagnoses as text."
+def _entry(d, form: str, first: bool) -> str:
+    "One diagnosis; the first brings what stands above all."
     import json
-    if form == "csv": return found.table().to_csv(index=False)
-    if form == "table": return "\n\n".join(d.to_text() for d in found)
-    return json.dumps([d.to_dict() for d in found], indent=1, ensure_ascii=False)
+    if form == "csv": return d.row_table().to_csv(index=False, header=first)
+    if form == "table": return ("" if first else "\n") + d.to_text() + "\n"
+    entry = json.dumps([d.to_dict()], indent=1, ensure_ascii=False)
+    return ("[\n" if first else ",\n") + entry[2:-2]
+
+
+def _in_format(found, form: str) -> Iterator[str]: # form: table, json, csv
+    "Diagnoses as text, one after the other."
+    first = True
+    for d in found:
+        yield _entry(d, form, first)
+        first = False
+    if form == "json": yield "[]\n" if first else "\n]\n"
 
 # %% ../nbs/core/cli.ipynb #aaf5619d
 SKIPPED = 3 # exit status of a command that has left something out
@@ -174,13 +198,13 @@ def _unread(skipped: list) -> list[str]: # of `mixture.core.Unread`
     return [f"\n{many} not read, and have no answer:", *(f"  {u.image:{width}}  {u.problem}" for u in skipped)]
 
 # %% ../nbs/core/cli.ipynb #68122a4f
-def _strangers(found) -> list[str]: # none or one line
+def _strangers(strange: list) -> list[str]: # of each image: bool, or None -> none or one line
     "How many images are unlike the training data, where there are such or it is not known."
-    if any(d.strange is None for d in found):
+    if None in strange:
         from medbridge.reading.diagnose import NOT_KNOWN
         return [f"{NOT_KNOWN[0].upper()}{NOT_KNOWN[1:]}."]
-    n = sum(d.strange for d in found)
-    return [f"{n:,} of {len(found):,} images unlike the training data: their intervals are withheld."] if n else []
+    n = sum(strange)
+    return [f"{n:,} of {len(strange):,} images unlike the training data: their intervals are withheld."] if n else []
 
 # %% ../nbs/core/cli.ipynb #4d2ca87a
 def _caveats(gaps, explain: str|None, gates: str) -> str:

@@ -122,7 +122,7 @@ def frozen_features(model,              # MedBridge
     else:
         from medbridge.mixture import cache
         pixels = gallery.pixels(i)
-        boxes = cache.boxes_of(pixels, model.views, i, model.experts)
+        boxes = cache.boxes_of(pixels, model.views, model.experts)
         kept[i] = cache.compute(model.experts, model.starts, [pixels],
                                 [boxes])
     return kept[i]

@@ -83,7 +83,7 @@ class ViewExplorer(Explorer):
              expert: str|None = None) -> ViewSet:
         "Boxes and inputs; `expert` None: of all. Raises `InputError` for settings that `Views` refuses."
         from medbridge.experts.core import to_uint8
-        from medbridge.mixture.views import Views, token_energy, view_boxes
+        from medbridge.mixture.views import Views, pixels_key, token_energy, view_boxes
         if expert is not None:
             check_name(expert, [e.name for e in self.experts], "expert")
         pixels = self.gallery.pixels(image)
@@ -91,7 +91,7 @@ class ViewExplorer(Explorer):
         if sampler == "saliency" and image not in self._energy:
             self._energy[image] = token_energy(self.experts[0], pixels)
         height, width = pixels.shape[-2:]
-        boxes = view_boxes(height, width, views, image, self._energy.get(image))
+        boxes = view_boxes(height, width, views, pixels_key(pixels), self._energy.get(image))
         whole = to_uint8(pixels)
         asked = [e for e in self.experts if expert in (None, e.name)]
         seen = {e.name: as_seen(e, whole, boxes) for e in asked}

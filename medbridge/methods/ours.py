@@ -121,7 +121,7 @@ def pass_once(task: Task,
     pooled: list[list] = [[] for _ in task.experts]
     read: list[list] = [[] for _ in readers]
     at = _places(models, task.experts)
-    for some in in_one_pass(models, images, np.asarray(rows), batch):
+    for some in in_one_pass(models, images, batch):
         of_expert = [some[m][0][k] for m, k in at]
         for own, f in zip(pooled, of_expert): own.append(f.pooled)
         for own, reader in zip(read, readers):

@@ -29,7 +29,7 @@ from ..data.manifest import Manifest, content_key
 from ..data.radiograph import read_radiograph
 from ..experts.core import Expert
 from . import precision as coding
-from .views import Views, token_energy, view_boxes
+from .views import Views, pixels_key, token_energy, view_boxes
 
 keep_freed_memory()
 
@@ -112,12 +112,13 @@ def extract(expert: Expert, start: int, # T1
             torch.stack(grids) if grids else None)
 
 # %% ../../nbs/core/mixture/cache.ipynb #c1302e84
-def boxes_of(pixels, views: Views, index: int, experts: list[Expert]) -> np.ndarray:
+def boxes_of(pixels, views: Views, experts: list[Expert]) -> np.ndarray:
     "Boxes (N, 4) of one image's views; the saliency sampler asks the first expert that has a patch grid."
     ranked = views.sampler == "saliency" and views.n > 1
     energy = token_energy(experts[0], pixels) if ranked else None
+    content = pixels_key(pixels) if views.sampler == "random" else 0
     height, width = pixels.shape[-2:]
-    return view_boxes(height, width, views, index, energy)
+    return view_boxes(height, width, views, content, energy)
 
 # %% ../../nbs/core/mixture/cache.ipynb #0153c5f1
 def _relative(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -303,18 +304,16 @@ def _code(adapter: str) -> str: # module of the expert's class
 
 # %% ../../nbs/core/mixture/cache.ipynb #24a2856b
 def shard_name(keys: np.ndarray,      # content hashes of the shard's images
-               rows: np.ndarray,      # their numbers
                views: Views,
                first: Expert,         # of the store's experts
                expert: Expert, start: int, # T1
                policy: str, dtype: torch.dtype,
                precision="exact") -> str:
     "Name of the folder that holds one expert's features of some images."
-    numbers = rows if views.sampler == "random" else None
     seen = first.fingerprint if views.sampler == "saliency" else None
     code = _code(type(expert).__module__)
     coded = () if precision == "exact" else (precision, code_fingerprint("medbridge.mixture.precision"))
-    return fingerprint(keys, asdict(views), numbers, seen, expert.fingerprint, start, policy,
+    return fingerprint(keys, asdict(views), None, seen, expert.fingerprint, start, policy,
                        str(dtype), code, *coded)
 
 # %% ../../nbs/core/mixture/cache.ipynb #30d394af
@@ -453,7 +452,7 @@ class FeatureStore:
         if self._keys is None: self._keys = image_keys(self.manifest)
         rows, start = self._shard_rows(i), self.starts[k]
         first, e = self.experts[0], self.experts[k]
-        return shard_name(self._keys[rows], rows, self.views, first, e, start,
+        return shard_name(self._keys[rows], self.views, first, e, start,
                           self.policy, self.dtype, self.precision)
 
     def _name(self, i: int, k: int) -> str:
@@ -530,8 +529,7 @@ class FeatureStore:
                  for p in self.manifest.table.path.iloc[rows].fillna("")]
         with ThreadPoolExecutor(_threads()) as pool:
             pixels = [r.pixels for r in pool.map(read_radiograph, paths)]
-        def boxes(p, row): return boxes_of(p, self.views, int(row), self.experts)
-        return pixels, list(map(boxes, pixels, rows))
+        return pixels, [boxes_of(p, self.views, self.experts) for p in pixels]
 
     def _write_shard(self, i: int, ks: list[int], part=16) -> None: # part: images in memory
         rows, relative = self._shard_rows(i), []

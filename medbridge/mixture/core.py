@@ -412,7 +412,7 @@ class Mixture:
             skipped += unread
             if not read: continue
             pixels = [p for _, p in read]
-            boxes = [cache.boxes_of(p, self.views, n, self.experts) for n, p in read]
+            boxes = [cache.boxes_of(p, self.views, self.experts) for p in pixels]
             features, relative = cache.compute(self.experts, self.starts, pixels, boxes)
             answers.append(ask(self.bridge, features, relative, keep, text))
             far.append(apart(self.ood, self.names, features, keep))

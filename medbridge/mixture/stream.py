@@ -55,13 +55,12 @@ def later(found: tuple[Tensor, Tensor, Tensor|None], # of `extract`, from the le
     return Features(pooled.float(), [s.flatten(0, 1).float() for s in last], table)
 
 # %% ../../nbs/core/mixture/stream.ipynb #ba28e1a1
-def stream_some(models: list[Mixture], towers: dict, pixels: list,
-                numbers) -> list[tuple[list, Tensor]]: # numbers: of the images -> for each model, what `ask` takes
-    "The features of some images for all models, every tower run once."
+def stream_some(models: list[Mixture], towers: dict, pixels: list) -> list[tuple[list, Tensor]]: # what `ask` takes
+    "The features of some images for each model, every tower run once."
     boxes: dict[str, list] = {}
     for m in models:
         if views_key(m) in boxes: continue
-        boxes[views_key(m)] = [cache.boxes_of(p, m.views, int(n), m.experts) for p, n in zip(pixels, numbers)]
+        boxes[views_key(m)] = [cache.boxes_of(p, m.views, m.experts) for p in pixels]
     found = {key: cache.extract(t.expert, t.start, pixels, boxes[key[0]]) for key, t in towers.items()}
     def of(m):
         key = views_key(m)
@@ -73,16 +72,14 @@ def stream_some(models: list[Mixture], towers: dict, pixels: list,
 @torch.no_grad()
 def in_one_pass(models: list[Mixture],
                 images: list,     # paths or arrays
-                numbers=None,     # of the images, by which random windows are drawn; None: from 0
                 batch=8,          # images in memory at a time
                ) -> Iterator[list[tuple[list, Tensor]]]: # of each batch, for each model what `ask` takes
     "The frozen features of images, each tower run once for all models; nothing is stored."
     towers = shared_towers(models)
-    numbers = range(len(images)) if numbers is None else numbers
     for m in models: m.bridge.eval()
     for at in progress(range(0, len(images), batch), "one pass for all models", least=50):
         with ThreadPoolExecutor(cache._threads()) as pool: pixels = list(pool.map(as_pixels, images[at:at + batch]))
-        yield stream_some(models, towers, pixels, numbers[at:at + batch])
+        yield stream_some(models, towers, pixels)
 
 # %% ../../nbs/core/mixture/stream.ipynb #c5f13231
 @torch.no_grad()

@@ -117,7 +117,7 @@ def heatmap(model,           # MedBridge
         raise did_you_mean(label, model.labels, "label")
     pixels = as_pixels(image)
     features, boxes = cache.compute(model.experts, model.starts, [pixels],
-                                    [cache.boxes_of(pixels, model.views, 0, model.experts)])
+                                    [cache.boxes_of(pixels, model.views, model.experts)])
     maps = relevance(model, features, boxes,
                      None if label is None else [model.labels.index(label)])
     return draw_back(
