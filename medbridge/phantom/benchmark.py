@@ -20,6 +20,7 @@ from ..basics import InputError, _bare_source, _module_source, cache_dir, finger
 from ..data.labels import NIH14
 from ..data.manifest import Manifest
 from . import findings as F, tables
+from .drawn import draw_lines, leads
 from .anatomy import Patient, Pose, Projection, asset_path, draw_patient, draw_pose, load_anatomy
 from .sites import Site, expose, finish, site as get_site, write
 
@@ -151,86 +152,6 @@ def case(site: str, seed: int, index: int, patient: int|None = None,
     make = _even_case if site == "phantom-radio" else _case_from_table
     return make(s, seed, index, patient, visit, split, rng, own) # type: ignore[arg-type]  # the visit is given or drawn with the patient
 
-# %% ../../nbs/core/phantom/benchmark.ipynb #b3005e49
-def _curve(line: F.Line) -> np.ndarray:
-    "(n, 3) mm, points along a line: a cubic spline, or straight pieces."
-    from scipy.interpolate import make_interp_spline
-    k = 1 if line.straight else min(3, len(line.points) - 1)
-    steps = np.linalg.norm(np.diff(line.points, axis=0),
-                           axis=1)
-    knots = np.r_[0, np.cumsum(steps)]
-    at = np.linspace(0, knots[-1],
-                     max(24, int(knots[-1]/4)))
-    return make_interp_spline(knots, line.points, k=k)(at)
-
-# %% ../../nbs/core/phantom/benchmark.ipynb #107a619b
-def _crossed(xy: np.ndarray, room: float, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """First and last corner (x, y) of the window that a line crosses: even pixels, so that supersampled ones
-    begin with it."""
-    lo = np.clip((xy.min(0) - room)//2*2,
-                 0, size).astype(int)
-    hi = np.clip(
-        (xy.max(0) + room)//2*2 + 2, 0,
-        size).astype(int)
-    return lo, hi
-
-# %% ../../nbs/core/phantom/benchmark.ipynb #9ce64c46
-def _stroke(xy: np.ndarray, shape: np.ndarray, width: float, up: float) -> np.ndarray:
-    "A stroke through points (x, y), 0 to 255 float32 on a window of shape (x, y), drawn `up` times as fine."
-    from PIL import Image, ImageDraw
-    tile = Image.new("L",
-                     tuple(int(n*up) for n in shape))
-    points = [(float(a), float(b))
-              for a, b in xy*up]
-    ImageDraw.Draw(tile).line(points, fill=255,
-                              width=max(1, round(width*up)), joint="curve")
-    return np.asarray(
-        tile.resize(tuple(int(n) for n in shape), Image.Resampling.BOX),
-        np.float32)
-
-# %% ../../nbs/core/phantom/benchmark.ipynb #36fc615c
-def _draw_lines(projection: Projection, lines: list, size: int) -> np.ndarray:
-    "Attenuation of tubes and wires, mm of water."
-    # supersampling
-    total = np.zeros((size, size), np.float32)
-    up = 3 if size <= 512 else 1.5
-    scale = size/projection.pose.field*1.08                                   # pixels a mm, magnified
-    for line in lines:
-        xy = projection.points(_curve(line))
-        lo, hi = _crossed(xy, line.radius*scale + 3, size)
-        if (hi <= lo).any(): continue
-        def stroke(radius):
-            return _stroke(xy - lo, hi - lo,
-                           2*radius*scale, up)*(line.amount/255)
-        drawn = stroke(line.radius)
-        if line.hollow: drawn -= 0.6*stroke(0.6*line.radius)
-        window = total[lo[1]:hi[1], lo[0]:hi[0]]
-        np.maximum(window, drawn, out=window)
-    return total
-
-# %% ../../nbs/core/phantom/benchmark.ipynb #f928adf6
-def _lead(rng, x: float, z: float) -> list:
-    "An electrode near a place of the chest, and its wire."
-    away = rng.normal(0, 10, 3)*[1, 0, 1]
-    at = np.array([z, -100, x]) + away
-    ring = [
-        at + 4*np.array([np.sin(t), 0, np.cos(t)])
-        for t in np.linspace(0, 6.3, 10)]
-    halfway = at*[0.5, 1, 0.6] + rng.normal(0, 20, 3)*[1, 0, 1]
-    wire = [at, halfway, [-150, -100, rng.normal(0, 60)]]
-    return [F.Line(np.array(ring), 2.6, 6.0),
-            F.Line(np.array(wire), 0.8, 3.5)]
-
-# %% ../../nbs/core/phantom/benchmark.ipynb #df185a4d
-def _leads(rng) -> list:
-    "Monitoring electrodes and their wires on the skin: nuisance, never a label."
-    lines = []
-    for x, z in ((-80, -60),
-                 (80, -60),
-                 (-70, 80))[:int(rng.integers(1, 4))]:
-        lines += _lead(rng, x, z)
-    return lines
-
 # %% ../../nbs/core/phantom/benchmark.ipynb #c5fa8fbb
 F_CODE = {label: i for i, label in enumerate(F.MAKERS)}
 
@@ -317,12 +238,12 @@ def _render(c: Case, size: int, masks: bool) -> Rendered:
         mask = np.zeros((size, size), bool)
         lines = [p for p in finding.parts if isinstance(p, F.Line)]
         if lines:
-            drawn.append(_draw_lines(projection, lines, size))
+            drawn.append(draw_lines(projection, lines, size))
             mask |= drawn[-1] > 1
         if masks:
             truth[finding.label] = mask | (projection.enlarge(share)[0] > 1)
     if c.view == "AP" and rng.random() < s.leads:
-        drawn.append(_draw_lines(projection, _leads(rng), size))
+        drawn.append(draw_lines(projection, leads(rng), size))
     soft, bone = np.maximum(projection.enlarge(body), 0)
     for line in drawn: soft += line
     mm = pose.field/size
@@ -347,7 +268,7 @@ def render(site: str,   # phantom-nih, ...
     finally: torch.set_num_threads(threads)
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #34644f9c
-MODULES = ("anatomy", "findings", "tables", "sites", "benchmark")
+MODULES = ("anatomy", "findings", "drawn", "tables", "sites", "benchmark")
 
 
 @lru_cache(maxsize=1)

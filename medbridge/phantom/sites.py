@@ -102,12 +102,32 @@ def _with_scatter(primary: np.ndarray, ratio: float, mm: float) -> np.ndarray: #
     scattered = 0.5*body + 0.25*np.minimum(veil, 4*body)
     return primary + ratio*scattered
 
+# %% ../../nbs/core/phantom/sites.ipynb #23d291f0
+def _along(image: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
+    "Convolution along an axis with symmetric weights (2 r + 1,), the image mirrored at its ends."
+    if axis == 1: return _along(image.T, weights, 0).T
+    r, n = len(weights)//2, len(image)
+    wide = np.pad(image, ((r, r), (0, 0)), mode="symmetric")
+    total = weights[r]*image
+    for by in range(1, r + 1):
+        above, below = wide[r - by:][:n], wide[r + by:][:n]
+        total += weights[r + by]*(above + below)
+    return total
+
+
+def _blur(image: np.ndarray, sigma: float) -> np.ndarray: # (H, W) float32; sigma in pixels
+    "As `scipy.ndimage.gaussian_filter`, four times as fast where sigma is about a pixel."
+    r = int(4*sigma + 0.5)
+    if r == 0: return image
+    weights = np.exp(-0.5*(np.arange(-r, r + 1)/sigma)**2)
+    weights = (weights/weights.sum()).astype(np.float32)
+    return _along(_along(image, weights, 0), weights, 1)
+
 # %% ../../nbs/core/phantom/sites.ipynb #23d291f2
 def _counts(signal: np.ndarray, site: Site, mm: float) -> np.ndarray: # (size, size)
     "Photons that a detector counts on the average, its blur included."
-    from scipy import ndimage as ndi
     dose = site.photons*(mm/0.7)**2
-    return dose*ndi.gaussian_filter(signal, site.blur/mm)
+    return dose*_blur(signal, site.blur/mm)
 
 
 def _quantum_noise(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray: # (size, size)
