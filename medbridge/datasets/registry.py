@@ -245,7 +245,7 @@ def _check_options(d: DataSet, options) -> None:
 def _load_phantom(name: str, folder: str|Path|None, options: dict) -> Manifest:
     "A rendered site, or the one whose images lie in a folder."
     from medbridge import phantom
-    if name not in PHANTOMS and name != "phantom-radio":
+    if name not in (*PHANTOMS, "phantom-radio", "phantom-even"):
         raise did_you_mean(name, [*PHANTOMS, *SETS], "data set")
     if folder is not None: options = {**options, "folder": folder}
     return phantom.load(name, **options)
@@ -302,7 +302,7 @@ def load(name: str,
          allow_images=False,           # credentialed data: say True if images and identifiers may be shown and written
          rows="present",               # present: of the images that are there; all: of all that the tables name
          columns: dict|None = None,    # {"theirs": "published"}: columns that your copy of the tables calls otherwise
-         **options: Any,  # of the reader: labeler, readers, labels_of, seed; of the phantoms: n, seed, size
+         **options: Any,  # of the reader: labeler, readers, labels_of, seed; of the phantoms: n, seed, size, version
         ) -> Manifest:
     """The manifest of a data set by name; of a part, `facts["part"]` says how much is there.
 

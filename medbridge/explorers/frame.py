@@ -44,7 +44,7 @@ def simulated_masks(manifest: Manifest|None,         # of the image; None: not k
     if not manifest.name.startswith("phantom-"): return {}
     from medbridge import phantom
     return phantom.masks(manifest.name, manifest.facts["seed"],
-                         int(Path(path).stem), size)
+                         int(Path(path).stem), size, manifest.facts.get("phantom", "v1"))
 
 # %% ../../nbs/core/explorers/frame.ipynb #669d6a4f
 class Gallery:

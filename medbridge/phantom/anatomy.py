@@ -178,6 +178,7 @@ class Patient:
     chest: float              # relative widening of the lower thorax
     breast: float             # thickness of the breast shadow, mm (0: none)
     bumps: tuple              # smooth individual displacements: (x, y, z, sigma, dx, dz) each, mm
+    bone: float = 1.0         # density of bone, relative to the CT's
 
 # %% ../../nbs/core/phantom/anatomy.ipynb #8241dfa8
 def _between(value: float, low: float, high: float) -> float:
@@ -516,6 +517,7 @@ class Projection:
             (1 + (patient.fat - 1)*outer).astype(np.float32))
         images = _slabs()[0].clone()
         images[:, 0] *= weight[:, None, None]
+        images[:, 1] *= patient.bone
         out = self._sample(images, (0, 0), slice(None)).numpy()
         if patient.breast: out[0] += self._breasts()
         return out

@@ -165,7 +165,7 @@ class Strokes:
     radius: float           # mm
     amount: float           # attenuation, mm of water; negative: a gap
 
-
+# %% ../../nbs/core/phantom/drawn.ipynb #d7a30020
 def draw_strokes(total: np.ndarray, # (size, size) mm of water: drawn into
                  projection: Projection, strokes: Strokes) -> None:
     "Add fine lines."
@@ -177,8 +177,8 @@ def draw_strokes(total: np.ndarray, # (size, size) mm of water: drawn into
     if window is None: return
     rows, columns = window
     corner = np.array([columns.start, rows.start])
-    width, height = len(total[window][0])*UP, len(total[window])*UP
-    tile = Image.new("L", (width, height))
+    height, width = total[window].shape
+    tile = Image.new("L", (width*UP, height*UP))
     pen = ImageDraw.Draw(tile)
     ends = np.cumsum([len(line) for line in strokes.lines])
     thick = max(1, round(wide*UP))

@@ -644,10 +644,11 @@ def make(label: str,      # one of `MAKERS`
          seed,            # int or list of ints: decides everything random
          severity: float, # in [0, 1]
          view="PA",       # fluid lies differently in AP (supine)
+         makers: dict[str, Callable]|None = None, # of another version
         ) -> Finding:
     "Make a finding; `InputError` for an unknown label."
     if label not in MAKERS: raise did_you_mean(label, MAKERS, "finding")
     rng = np.random.default_rng(seed)
     options = dict(view=view) if label == "Effusion" else {}
     return Finding(label, float(severity),
-                   MAKERS[label](rng, float(severity), **options))
+                   (makers or MAKERS)[label](rng, float(severity), **options))

@@ -117,7 +117,8 @@ class Heatmaps(Mapping):
         less = min(1, KEPT/max(height, width))
         small = _resized(heat, max(1, round(height*less)), max(1, round(width*less)))
         top = float(small.max()) or 1.0
-        self._kept[label] = (small/top).astype(np.float16), height, width, float(heat.sum(dtype=np.float64))
+        total = float(heat.sum(dtype=np.float64))
+        self._kept[label] = (small/top).astype(np.float16), height, width, total
 
     def __getitem__(self, label: str) -> np.ndarray:
         kept, height, width, total = self._kept[label]
