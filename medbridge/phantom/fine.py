@@ -21,7 +21,7 @@ def _spot(rng, s: float) -> Disc:
     "One nodule of 5 to 14 mm in a lung."
     centre = F.somewhere(rng, "lung_", margin=4, hidden=0.0)
     radius = 2.8 + 4.0*s*rng.uniform(0.8, 1)
-    return Disc(centre, radius, (0.55 + 0.35*s)*2*radius)
+    return Disc(centre, radius, (0.8 + 0.6*s)*2*radius)
 
 
 def nodule(rng, s) -> list:
@@ -45,13 +45,13 @@ def _gap(rng, side: str, n: int, s) -> list[Strokes]:
     uneven = rng.normal(0, 0.9, (5, 1))*along
     steps = np.linspace(-7.5, 7.5, 5)[:, None]
     line = centre + steps*across + uneven
-    radius, missing = 0.35 + 0.35*s, 5 + 7*s
+    radius, missing = 0.4 + 0.35*s, 8 + 10*s
     parts = [Strokes([line], radius, -missing)]
     aside = (2 + s)*along + (1 + 1.5*s)*across
     for end in (centre - aside, centre + aside):
         edge = np.array([end - 3.5*across,
                          end + 3.5*across])
-        parts.append(Strokes([edge], 0.3, 3 + 3*s))
+        parts.append(Strokes([edge], 0.35, 6 + 6*s))
     return parts
 
 # %% ../../nbs/core/phantom/fine.ipynb #d7c40025
@@ -93,7 +93,7 @@ def pleural_thickening(rng, s) -> list:
     uneven = rng.normal(0, 0.25, line.shape)*[0, 1, 1]
     smooth = gaussian_filter1d(line, 2.0, axis=0)
     radius = 0.45 + 0.4*s
-    return [Strokes([smooth + uneven], radius, 3.0 + 4.0*s)]
+    return [Strokes([smooth + uneven], radius, 8 + 10*s)]
 
 # %% ../../nbs/core/phantom/fine.ipynb #d7c40015
 def _strand(rng, centre) -> np.ndarray: # (3, 3)
@@ -118,7 +118,7 @@ def fibrosis(rng, s) -> list:
     seen = places[:, 0] < F.DOME + 40
     chosen = places[wanted & seen][:n]
     strands = [_strand(rng, c) for c in chosen]
-    return [Strokes(strands, 0.32, 1.4 + 2.2*s)]
+    return [Strokes(strands, 0.35, 4 + 6*s)]
 
 # %% ../../nbs/core/phantom/fine.ipynb #d7c40018
 KINDS = dict(line=0.30, tube=0.20, gastric=0.30, pacemaker=0.08, port=0.12) # how often each is
@@ -136,7 +136,7 @@ def devices(rng, s) -> list:
     kinds = rng.choice(names, size=several, replace=False, p=often)
     parts = []
     for kind in kinds:
-        made = F.DEVICES[kind](rng, 0.40 + 0.35*s)
+        made = F.DEVICES[kind](rng, 1.6 + 1.2*s)
         all_thin = kind in ("line", "gastric", "port")
         for line in made:
             thin = all_thin or line.radius < 1.2
