@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..evaluation.evaluate import macro
-from .contract import Method, bce, descend
+from .contract import FROM_PROMPTS, Method, bce, descend
 from ..mixture.text import text_embeddings
 
 # %% ../../nbs/core/methods/adapters.ipynb #5f652500
@@ -80,8 +80,8 @@ class TextMethod(Method):
         self.module = module
         self.trainable = sum(p.numel() for p in learned)
         how = _optimiser(learned, optimiser, lr, weight_decay)
-        epochs, batch = self.budget.epochs, self.budget.batch
-        self.details = descend(module, loss, n, epochs, batch, self.task.seed, how, self.score())
+        batch, seed = self.budget.batch, self.task.seed
+        self.details = descend(module, loss, n, self.epochs, batch, seed, how, self.score())
 
     @torch.no_grad()
     def predict(self, task, rows):
@@ -117,7 +117,7 @@ class FeatureAdapter(nn.Module):
 # %% ../../nbs/core/methods/adapters.ipynb #01efb5ce
 class CLIPAdapter(TextMethod):
     "CLIP-Adapter needs an expert with a text encoder (arXiv 2110.04544)."
-    name = "CLIP-Adapter"
+    name, times = "CLIP-Adapter", FROM_PROMPTS
     grid = (
         dict(ratio=0.2, lr=1e-3),
         dict(ratio=0.6, lr=5e-3),
@@ -193,7 +193,7 @@ def _sharpen(memory: Memory, score) -> None: # score: () -> number on validation
 # %% ../../nbs/core/methods/adapters.ipynb #92094d8b
 class TipAdapterF(TextMethod):
     "Tip-Adapter-F needs an expert with a text encoder (arXiv 2111.03930)."
-    name = "Tip-Adapter-F"
+    name, times = "Tip-Adapter-F", FROM_PROMPTS
     grid = (dict(lr=1e-3), dict(lr=1e-2), dict(lr=1e-4))
     def __init__(self, task, k, budget, lr=1e-3, alpha=1.0, beta=5.5,
                  most=2048): # images in the memory

@@ -49,7 +49,7 @@ class EfficientProbe(nn.Module):
 # %% ../../nbs/core/methods/attentive.ipynb #250b3f3d
 class AttentiveProbe(Method):
     "An attentive probe needs an expert with blocks and one grid of tokens. Learned queries over its frozen tokens."
-    name, reads_tokens = "attentive probe", True
+    name, reads_tokens, times = "attentive probe", True, FROM_RANDOM
     grid = (dict(lr=1e-3), dict(lr=3e-3))
 
     @classmethod
@@ -69,7 +69,7 @@ class AttentiveProbe(Method):
             features = self._features(self.task, rows[part])
             return bce(self.module(self._tokens(features)), y[part])
         optimiser = torch.optim.AdamW(self.module.parameters(), self.lr, weight_decay=0.01)
-        limits = len(rows), FROM_RANDOM*budget.epochs, budget.batch, self.task.seed
+        limits = len(rows), self.epochs, budget.batch, self.task.seed
         self.details = descend(self.module, loss, *limits, optimiser, self._score(), patience=8)   # as MedBridge waits
 
     def _features(self, task, rows): return task.store.batch(rows)[0][self.k]

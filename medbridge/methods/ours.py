@@ -42,7 +42,7 @@ class MedBridgeMethod(Method):
     def __init__(self, task, k, budget, **options):
         super().__init__(task, k, budget)
         config, training = _split_options(options)
-        self.options = dict(epochs=budget.epochs, batch_size=budget.batch) | training
+        self.options = dict(epochs=self.epochs, batch_size=budget.batch) | training
         choices = task.policy | dict(seed=task.seed) | self.fixed | config
         self.model = MedBridge(task.labels, task.experts, task.views, **choices)
 
@@ -80,11 +80,7 @@ class MedBridgeMethod(Method):
 # %% ../../nbs/core/methods/ours.ipynb #c2cf103d
 class PaperMethod(MedBridgeMethod):
     "MedBridge as the paper has it, learned from a random start."
-    name, fixed = "MedBridge (paper)", PAPER
-
-    def __init__(self, task, k, budget, **options):
-        epochs = FROM_RANDOM*budget.epochs
-        super().__init__(task, k, budget, **(dict(epochs=epochs) | options))
+    name, fixed, times = "MedBridge (paper)", PAPER, FROM_RANDOM
 
 # %% ../../nbs/core/methods/ours.ipynb #86a7b934
 class ClosedFormMethod(MedBridgeMethod):

@@ -19,7 +19,7 @@ from ..basics import InputError
 from ..evaluation.evaluate import macro
 from ..experts.core import Expert
 from .adapters import TextMethod, log_odds, pair_logits
-from .contract import bce
+from .contract import FROM_PROMPTS, FROM_RANDOM, bce
 from .tuning import Head, TowerMethod
 from ..mixture.text import PHRASES
 
@@ -197,7 +197,7 @@ def _set_bias(m: nn.Module, x: Tensor, y: Tensor) -> None: # (n, ...), and the t
 # %% ../../nbs/core/methods/prompts.ipynb #04f43242
 class CoOp(TextMethod):
     "CoOp needs an expert whose text tower takes token embeddings (arXiv 2109.01134)."
-    name, weight = "CoOp", 0.0
+    name, weight, times = "CoOp", 0.0, FROM_PROMPTS
     grid = (dict(lr=2e-3),
             dict(lr=2e-2),
             dict(lr=5e-4))
@@ -266,7 +266,7 @@ class MetaContext(Context):
 # %% ../../nbs/core/methods/prompts.ipynb #22f5ad43
 class CoCoOp(CoOp):
     "CoCoOp needs an expert whose text tower takes token embeddings (arXiv 2203.05557)."
-    name = "CoCoOp"
+    name, runs_tower = "CoCoOp", True                     # the text tower, once for each image
     grid = (dict(lr=2e-3),
             dict(lr=2e-2),
             dict(lr=5e-4))
@@ -287,9 +287,7 @@ class CoCoOp(CoOp):
         return value
 
     def steps(self, m, loss, n):
-        epochs = self.budget.tower_epochs or self.budget.epochs
-        batch = min(8, self.budget.batch)
-        self.budget = replace(self.budget, epochs=epochs, batch=batch)
+        self.budget = replace(self.budget, batch=min(8, self.budget.batch))
         self.run(m, loss, n, self.lr)
 
 # %% ../../nbs/core/methods/prompts.ipynb #e720a3fc
@@ -334,7 +332,7 @@ class VisualPrompts(nn.Module):
 # %% ../../nbs/core/methods/prompts.ipynb #93fbb468
 class VPTDeep(TowerMethod):
     "VPT-deep needs an expert with a transformer tower (arXiv 2203.12119)."
-    name = "VPT-deep"
+    name, times = "VPT-deep", FROM_RANDOM
     grid = (dict(lr=5e-3),
             dict(lr=5e-2),
             dict(lr=1e-3))
@@ -392,7 +390,7 @@ class MultiModalPrompts(nn.Module):
 # %% ../../nbs/core/methods/prompts.ipynb #1e5b428b
 class MaPLe(TowerMethod):
     "MaPLe needs an expert with a transformer tower and a text tower that takes token embeddings (arXiv 2210.03117)."
-    name = "MaPLe"
+    name, times = "MaPLe", FROM_PROMPTS
     grid = (dict(lr=2e-3),
             dict(lr=1e-2),
             dict(lr=5e-4))

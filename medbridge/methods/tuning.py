@@ -18,7 +18,7 @@ from ..basics import InputError
 from ..evaluation.evaluate import macro
 from ..experts.core import Expert
 from ..experts.xrv import read_densenet
-from .contract import Method, bce, descend
+from .contract import FROM_RANDOM, Method, bce, descend
 from .probes import fit_probe
 
 # %% ../../nbs/core/methods/tuning.ipynb #1ab6d8cb
@@ -51,6 +51,8 @@ def _score(method: Method, rows): # () -> macro AUROC, or None without rows
 class TowerMethod(Method):
     """A method that runs a tower on pixels; `build` makes the module, whose call takes what `inputs` gives and
     returns logits (B, Y)."""
+    runs_tower = True
+
     def build(self) -> tuple[nn.Module, list[dict]]: raise NotImplementedError # module, optimiser groups
 
     def inputs(self, task, rows) -> Tensor: return task.pixels(self.k, rows)
@@ -68,8 +70,7 @@ class TowerMethod(Method):
         def loss(part):
             z = self.module(self.inputs(self.task, rows[part]))
             return bce(z, y[part].to(z.device))
-        epochs = budget.tower_epochs or budget.epochs
-        limits = len(rows), epochs, budget.batch, self.task.seed
+        limits = len(rows), self.epochs, budget.batch, self.task.seed
         self.details = descend(self.module, loss, *limits, optimiser, _score(self, held))
 
     @torch.no_grad()
@@ -211,7 +212,7 @@ def _own(key: str) -> bool:
 # %% ../../nbs/core/methods/tuning.ipynb #eed22598
 class SupervisedCNN(TowerMethod):
     "DenseNet-121 of torchxrayvision, from the user's weights or from scratch (arXiv 2111.00595)."
-    name, single = "supervised CNN", False
+    name, single, times = "supervised CNN", False, FROM_RANDOM
     grid = (dict(lr=1e-3),
             dict(lr=2e-4),
             dict(lr=3e-3))
