@@ -198,16 +198,17 @@ def _set_bias(m: nn.Module, x: Tensor, y: Tensor) -> None: # (n, ...), and the t
 class CoOp(TextMethod):
     "CoOp needs an expert whose text tower takes token embeddings (arXiv 2109.01134)."
     name, weight, times = "CoOp", 0.0, FROM_PROMPTS
-    grid = (dict(lr=2e-3),
-            dict(lr=2e-2),
+    grid = (dict(lr=2e-2),
+            dict(lr=2e-3),
             dict(lr=5e-4))
 
     @classmethod
     def serves(cls, expert): return learnable_text(expert)
 
-    def __init__(self, task, k, budget, lr=2e-3, weight=None): # weight: lambda; None: the method's own
+    def __init__(self, task, k, budget, lr=None, weight=None): # None: the grid's first; lambda of the method
         super().__init__(task, k, budget)
-        self.lr, self.weight = lr, self.weight if weight is None else weight
+        self.lr = self.grid[0]["lr"] if lr is None else lr
+        self.weight = self.weight if weight is None else weight
 
     def make(self, f: Tensor) -> nn.Module:
         return Context(PromptTower(self.expert, self.task.labels), self.scale)
@@ -235,8 +236,8 @@ class CoOp(TextMethod):
 class KgCoOp(CoOp):
     "KgCoOp needs an expert whose text tower takes token embeddings (arXiv 2303.13283)."
     name, weight = "KgCoOp", 8.0
-    grid = (dict(lr=2e-3, weight=8.0),
-            dict(lr=2e-2, weight=8.0),
+    grid = (dict(lr=2e-2, weight=8.0),
+            dict(lr=2e-3, weight=8.0),
             dict(lr=2e-2, weight=1.0))
 
 # %% ../../nbs/core/methods/prompts.ipynb #7d275206
