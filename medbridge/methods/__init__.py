@@ -16,6 +16,7 @@ _public = {
     "bce": "contract",
     "descend": "contract",
     "peak_memory": "contract",
+    "levelled": "contract",
     "PIXEL_MEMORY": "contract",
     "MedBridgeMethod": "ours",
     "of_learned": "contract",

@@ -83,7 +83,7 @@ def distilled(student: Tensor, teacher: Tensor) -> Tensor: # (B, Y) logits of tw
     "Kullback-Leibler divergence from the teacher's answers, averaged over images, labels and classes."
     both = [torch.stack([F.logsigmoid(z), F.logsigmoid(-z)], -1)
             for z in (student, teacher)]
-    return F.kl_div(*both, reduction="mean", log_target=True)
+    return F.kl_div(*both, reduction="none", log_target=True).mean()
 
 # %% ../../nbs/core/methods/biomedcoop.ipynb #7f2dc378
 class BiomedCoOp(CoOp):

@@ -18,8 +18,8 @@ from ..basics import InputError, did_you_mean
 from ..evaluation.evaluate import macro
 from ..experts.core import Expert
 from ..markup import Markup, as_html, html_table
-from . import adapters, attentive, probes, prompts, textprobes, tuning
-from .contract import Budget, Method, Task, peak_memory
+from . import adapters, attentive, biomedcoop, cliplora, probes, prompts, textprobes, tuning
+from .contract import Budget, Method, Task, levelled, peak_memory
 from .ours import ClosedFormMethod, MedBridgeMethod, PaperMethod, ShuffledMedBridge
 
 # %% ../../nbs/core/methods/search.ipynb #1e584871
@@ -32,8 +32,8 @@ def _classes() -> dict[str, type[Method]]:
         probes.ZeroShot, probes.Probe, probes.MeanViewProbe, textprobes.SSText, textprobes.LPPlus,
         attentive.AttentiveProbe,
         adapters.CLIPAdapter, adapters.TipAdapterF,
-        prompts.CoOp, prompts.CoCoOp, prompts.KgCoOp, prompts.MaPLe, prompts.VPTDeep,
-        tuning.LoRA, tuning.FullFineTuning,
+        prompts.CoOp, prompts.CoCoOp, prompts.KgCoOp, biomedcoop.BiomedCoOp, prompts.MaPLe, prompts.VPTDeep,
+        tuning.LoRA, cliplora.CLIPLoRA, tuning.FullFineTuning,
         probes.UniformEnsemble, probes.PlainAverage, probes.StackedProbe,
         tuning.SupervisedCNN,
         probes.HeaderControl, probes.ShuffledControl, ShuffledMedBridge,
@@ -139,6 +139,20 @@ class Fitted:
     def stopped(self) -> str|None:
         "Why training ended early, or None."
         return self.details.get("stopped")
+
+    @property
+    def epochs(self) -> int:
+        "Epochs that it had at most, by the rule of its class; 0 where nothing is learned by epochs."
+        return self.method.epochs if len(self._history()) else 0
+
+    @property
+    def levelled(self) -> bool:
+        "Whether its training had come to a plateau."
+        return levelled(self._history())
+
+    def _history(self) -> pd.DataFrame:
+        history = self.details.get("history")
+        return pd.DataFrame() if history is None else history
 
     def _facts(self) -> list[str]:
         value = self.search.val_macro_auroc[self.search.chosen].max()
