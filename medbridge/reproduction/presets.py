@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EMBEDDED', 'TOWERS', 'PHANTOM', 'REAL', 'BOXED', 'CLIP', 'SIGLIP2', 'BIOMEDCLIP', 'MEDSIGLIP', 'LAION', 'LLAVA',
-           'QWEN', 'MEDGEMMA', 'FAMILIES', 'COMPARED', 'NAMED', 'FROZEN', 'PROMPTED', 'TUNED', 'CONTROLS', 'LEAK',
-           'CARDS', 'GRID', 'SHORT', 'FEW', 'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'FREE',
+           'QWEN', 'MEDGEMMA', 'FAMILIES', 'COMPARED', 'NAMED', 'FROZEN', 'PROMPTED', 'TUNED', 'TOWERED', 'CONTROLS',
+           'LEAK', 'CARDS', 'GRID', 'SHORT', 'FEW', 'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'FREE',
            'UNGATED', 'OPEN', 'SAME_STORE', 'RADIOGRAPHS', 'MORE', 'KNOWN', 'FETCH', 'EXAMPLES', 'MOST_BASIC',
            'in_words', 'Preset', 'Card', 'vlms', 'preset', 'select', 'folder_name', 'load', 'notes', 'load_fundus',
            'require', 'missing', 'without', 'as_read', 'not_there', 'left_out']
@@ -93,6 +93,17 @@ class Preset(_Shown):
     leaves_out: tuple[str, ...] = () # experiments that do not belong to it
     untrained: tuple[str, ...] = ()  # methods that tables name, and that are not trained
     whole_only: tuple[str, ...] = () # methods that are trained on the whole data, and on no smaller share
+    tuned_on: tuple[str, ...]|None = None # experts whose towers are tuned (None: all)
+    tuned_sites: tuple[str, ...]|None = None # data sets on which they are (None: all)
+
+    def trains(self, method: str, # such as "LoRA: vits14-lit", or its bare name
+               site: str) -> bool:
+        "Whether a method is trained on a data set: what tunes a tower may be left to some of them."
+        family, _, expert = method.partition(": ")
+        if family in self.untrained: return False
+        if family not in TOWERED: return True
+        here = self.tuned_sites is None or site in self.tuned_sites
+        return here and (not expert or self.tuned_on is None or expert in self.tuned_on)
 
     def together(self, seed: int) -> tuple[int, ...]:
         "Seeds whose test images make one test set with those of this one: the folds of a draw."
@@ -131,8 +142,9 @@ NAMED = ("MedBridge", "MedBridge (closed form)", "MedBridge (paper)")   # its th
 _QUICK = (*NAMED, "zero-shot", "linear probe")
 FROZEN = (*_QUICK, "mean-view probe", "attentive probe", "SS-Text", "LP++", "CLIP-Adapter", "Tip-Adapter-F",
           "uniform ensemble", "plain average", "stacked probe")
-PROMPTED = ("CoOp", "CoCoOp", "KgCoOp", "MaPLe")
-TUNED = ("VPT-deep", "LoRA", "full fine-tuning", "supervised CNN")
+PROMPTED = ("CoOp", "CoCoOp", "KgCoOp", "BiomedCoOp", "MaPLe")
+TUNED = ("VPT-deep", "LoRA", "CLIP-LoRA", "full fine-tuning", "supervised CNN")
+TOWERED = ("CoCoOp", "MaPLe", *TUNED)                    # of these every epoch runs a tower
 CONTROLS = ("control: view, age, sex", "control: shuffled labels")
 LEAK = "control: shuffled labels, MedBridge"              # at chance, or the test has leaked
 
@@ -224,10 +236,11 @@ SMOKE = Preset(
 EARNEST = Preset(
     "embedded", PHANTOM, TOWERS,
     n_images=800, size=512, seeds=(0, 1, 2), resamples=2000,
-    n_views=5, n_queries=4, epochs=10, trials=2, tuned_images=48, tuned_epochs=2,
-    methods=(*FROZEN, *PROMPTED, *TUNED, *CONTROLS, LEAK),
+    n_views=5, n_queries=4, epochs=10, trials=2, tuned_images=None, tuned_epochs=10,
+    methods=(*FROZEN, "CoOp", "KgCoOp", "BiomedCoOp", "MaPLe", *TUNED[:-1], *CONTROLS, LEAK),
     studied=("phantom-nih",), sources=PHANTOM[:4], draws=3, grid=GRID,
     study_images=300, study_epochs=6, memory_mb=6000, families=TOWERS,
+    untrained=("CoCoOp", "supervised CNN"), tuned_on=("tinysiglip-radio",), tuned_sites=("phantom-nih",),
 )
 
 # %% ../../nbs/core/reproduction/presets.ipynb #5c9f8fb7
@@ -271,10 +284,10 @@ RADIOGRAPHS = Preset(
     "real", ("nih",), TOWERS,
     n_images=None, size=512, seeds=(0, 1, 2, 3, 4), resamples=2000,
     n_views=5, n_queries=4, epochs=10, trials=1, tuned_images=None, tuned_epochs=10,
-    methods=(*FROZEN, "CoOp", "KgCoOp", *CONTROLS, LEAK),
+    methods=(*FROZEN, "CoOp", "KgCoOp", "BiomedCoOp", *CONTROLS, LEAK),
     studied=("nih",), sources=(), fractions=(0.3, 1.0), families=TOWERS, grid=SAME_STORE,
     study_images=400, study_epochs=3, memory_mb=4000, folds=5, least=30, pictures=False,
-    leaves_out=_OF_OTHERS, untrained=("CoCoOp", "MaPLe", *TUNED),
+    leaves_out=_OF_OTHERS, untrained=TOWERED,
     whole_only=("MedBridge (paper)", "attentive probe"),
 )
 PRESETS["real"] = RADIOGRAPHS
