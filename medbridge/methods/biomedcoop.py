@@ -32,9 +32,9 @@ def _of_reports() -> tuple[dict[str, list[str]], list[str]]:
 
 def _spread(listed: list[str], n: int) -> list[str]:
     "Of a sorted list `n` that stand evenly apart, or all of a shorter one."
-    few = min(n, len(listed))
-    at = np.linspace(0, len(listed) - 1, few).round().astype(int)
-    return [listed[i] for i in at]
+    last = len(listed) - 1
+    at = np.linspace(0, last, min(n, last + 1))
+    return [listed[i] for i in at.round().astype(int)]
 
 # %% ../../nbs/core/methods/biomedcoop.ipynb #0571bdc4
 def prompt_pairs(label: str,
@@ -44,8 +44,9 @@ def prompt_pairs(label: str,
     own = list(zip(*label_prompts(label)))
     found, normal = _of_reports()
     room = max(0, most - len(own))
-    more = zip(_spread(found.get(label, []), room), _spread(normal, room))
-    return [*own, *more][:most]
+    asserted = _spread(found.get(label, []), room)
+    denied = _spread(normal, room)
+    return [*own, *zip(asserted, denied)][:most]
 
 # %% ../../nbs/core/methods/biomedcoop.ipynb #8f7aee4f
 def embedded_pairs(expert: Expert, label: str) -> Tensor: # (n, 2, E) of unit length
@@ -70,7 +71,8 @@ def ensemble_logits(f: Tensor,          # (B, E) of unit length
                     banks: list[Tensor],# of each label (n, 2, E)
                     scale: float, tau=1.5) -> Tensor: # (B, Y)
     "What the sentences that agree say of some images, label by label."
-    return torch.stack([_of_label(f, bank, scale, tau) for bank in banks], -1)
+    each = [_of_label(f, bank, scale, tau) for bank in banks]
+    return torch.stack(each, -1)
 
 
 def _of_label(f: Tensor, bank: Tensor, scale: float, tau: float) -> Tensor: # (B,)
@@ -81,16 +83,21 @@ def _of_label(f: Tensor, bank: Tensor, scale: float, tau: float) -> Tensor: # (B
 
 def distilled(student: Tensor, teacher: Tensor) -> Tensor: # (B, Y) logits of two classes each -> scalar
     "Kullback-Leibler divergence from the teacher's answers, averaged over images, labels and classes."
-    both = [torch.stack([F.logsigmoid(z), F.logsigmoid(-z)], -1)
-            for z in (student, teacher)]
-    return F.kl_div(*both, reduction="none", log_target=True).mean()
+    each = F.kl_div(_of_two(student), _of_two(teacher), reduction="none", log_target=True)
+    return each.mean()
+
+
+def _of_two(z: Tensor) -> Tensor: # (...) -> (..., 2) log probabilities
+    return F.logsigmoid(torch.stack([z, -z], -1))
 
 # %% ../../nbs/core/methods/biomedcoop.ipynb #7f2dc378
 class BiomedCoOp(CoOp):
     """BiomedCoOp needs an expert whose text tower takes token embeddings (arXiv 2411.15232). Its prompt ensemble is
     the library's own sentences and those of real reports, for no language model is asked."""
     name = "BiomedCoOp"
-    grid: tuple = (dict(lr=2e-2), dict(lr=2e-3), dict(lr=2e-2, distillation=0.25))
+    grid: tuple = (dict(lr=2e-2),
+                   dict(lr=2e-3),
+                   dict(lr=2e-2, distillation=0.25))
 
     def __init__(self, task, k, budget, lr=None,
                  consistency=1.0,  # lambda_1
@@ -106,8 +113,10 @@ class BiomedCoOp(CoOp):
         return super().make(f)
 
     def _loss(self, m: nn.Module, f: Tensor, y: Tensor, written: Tensor) -> Tensor: # scalar
-        text, unit = m.text(), F.normalize(f, dim=-1)
+        text = m.text()
+        unit = F.normalize(f, dim=-1)
         said = pair_logits(unit, text, self.scale)
         taught = ensemble_logits(unit, self.banks, self.scale, self.tau)
-        near = F.mse_loss(text, self.prior)
-        return bce(said + m.bias, y) + self.consistency*near + self.distillation*distilled(said, taught)
+        near = self.consistency*F.mse_loss(text, self.prior)
+        alike = self.distillation*distilled(said, taught)
+        return bce(said + m.bias, y) + near + alike

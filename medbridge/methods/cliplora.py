@@ -21,7 +21,9 @@ from .tuning import TowerMethod, behind, in_tower, inject, pooled
 # %% ../../nbs/core/methods/cliplora.ipynb #a96503c4
 def _linear(weight: Tensor, bias: Tensor|None) -> nn.Linear:
     "A layer of given numbers."
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, weight.device, weight.dtype)
+    outputs, inputs = weight.shape
+    layer = nn.Linear(inputs, outputs, bias is not None)
+    layer.to(weight.device, weight.dtype)
     layer.weight.data.copy_(weight)
     if bias is not None: layer.bias.data.copy_(bias)
     return layer
@@ -31,30 +33,45 @@ class Thirds(nn.Module):
     "One linear layer to queries, keys and values as three."
     def __init__(self, weight: Tensor, bias: Tensor|None):
         super().__init__()
-        biases = (None,)*3 if bias is None else bias.chunk(3)
-        self.q_proj, self.k_proj, self.v_proj = map(_linear, weight.chunk(3), biases)
+        biases = (None, None, None) if bias is None else bias.chunk(3)
+        layers = map(_linear, weight.chunk(3), biases)
+        self.q_proj, self.k_proj, self.v_proj = layers
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.q_proj(x), self.k_proj(x), self.v_proj(x)], -1)
+        parts = self.projected(x, x, x)
+        return torch.cat(parts, -1)
+
+    def projected(self, q: Tensor, k: Tensor, v: Tensor) -> list[Tensor]:
+        return [self.q_proj(q), self.k_proj(k), self.v_proj(v)]
 
 # %% ../../nbs/core/methods/cliplora.ipynb #a33f36b7
-class Attention(Thirds):
+class Attention(nn.Module):
     "`nn.MultiheadAttention` with three projections, for towers that ask for no weights."
     def __init__(self, fused: nn.MultiheadAttention):
-        super().__init__(fused.in_proj_weight, fused.in_proj_bias)
-        self.heads, self.batch_first = fused.num_heads, fused.batch_first
+        super().__init__()
+        self.apart = Thirds(fused.in_proj_weight, fused.in_proj_bias)
+        self.heads = fused.num_heads
+        self.batch_first = fused.batch_first
         self.out_proj = fused.out_proj
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, need_weights=False, attn_mask=None, **_) -> tuple[Tensor, None]:
-        asked = [self.q_proj(q), self.k_proj(k), self.v_proj(v)]
-        if not self.batch_first: asked = [x.transpose(0, 1) for x in asked]
-        by_head = [x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in asked]
-        brought = F.scaled_dot_product_attention(*by_head, attn_mask=attn_mask)
+    def _batch_first(self, x: Tensor) -> Tensor: # and back
+        return x if self.batch_first else x.transpose(0, 1)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, need_weights=False, attn_mask=None) -> tuple[Tensor, None]:
+        parts = map(self._batch_first, self.apart.projected(q, k, v))
+        by_head = [x.unflatten(-1, (self.heads, -1)) for x in parts]
+        asked = [x.transpose(1, 2) for x in by_head]
+        brought = F.scaled_dot_product_attention(*asked, attn_mask=attn_mask)
         out = brought.transpose(1, 2).flatten(2)
-        return self.out_proj(out if self.batch_first else out.transpose(0, 1)), None
+        return self.out_proj(self._batch_first(out)), None
 
 # %% ../../nbs/core/methods/cliplora.ipynb #594bb2ae
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "query", "key", "value")
+
+
+def _is_projection(name: str) -> bool:
+    "Whether a module of this name makes queries, keys or values in a block."
+    return _in_block(name) and name.rpartition(".")[2] in PROJECTIONS
 
 
 def _in_block(name: str) -> bool:
@@ -66,9 +83,11 @@ def take_apart(model: nn.Module) -> None:
     "Replace attention with fused projections, in the blocks of a model."
     for name, module in list(model.named_modules()):
         if not _in_block(name): continue
-        owner, own = model.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]
-        if isinstance(module, nn.MultiheadAttention): setattr(owner, own, Attention(module))
-        elif own == "qkv" and isinstance(module, nn.Linear): setattr(owner, own, Thirds(module.weight, module.bias))
+        path, _, own = name.rpartition(".")
+        if isinstance(module, nn.MultiheadAttention): apart: nn.Module = Attention(module)
+        elif own == "qkv": apart = Thirds(module.weight, module.bias)
+        else: continue
+        setattr(model.get_submodule(path), own, apart)
 
 # %% ../../nbs/core/methods/cliplora.ipynb #5c059e27
 def both_towers(expert: Expert, rank=2, alpha=1, dropout=0.25) -> Expert:
@@ -76,9 +95,9 @@ def both_towers(expert: Expert, rank=2, alpha=1, dropout=0.25) -> Expert:
     Raises `InputError` without peft."""
     own = copy.deepcopy(expert)
     take_apart(own.model)
-    read = {**in_tower(own), **behind(own, lambda: own.encode_text(["a finding"]))}
-    owners = {n.rpartition(".")[0] for n in read}
-    targets = sorted(n for n in owners if _in_block(n) and n.rpartition(".")[2] in PROJECTIONS)
+    in_text = behind(own, lambda: own.encode_text(["a finding"]))
+    owners = {n.rpartition(".")[0] for n in (*in_tower(own), *in_text)}
+    targets = sorted(filter(_is_projection, owners))
     return inject(own, targets, r=rank, lora_alpha=alpha, lora_dropout=dropout, use_rslora=True)
 
 # %% ../../nbs/core/methods/cliplora.ipynb #edf67d84
@@ -98,11 +117,13 @@ class TwoTowers(nn.Module):
         return self
 
     def text(self) -> Tensor: # (Y, 2, E)
-        out = F.normalize(self.expert.encode_text(self.prompts).float(), dim=-1)
-        return out.unflatten(0, (2, -1)).transpose(0, 1)
+        said = self.expert.encode_text(self.prompts)
+        sides = F.normalize(said.float(), dim=-1)
+        return sides.unflatten(0, (2, -1)).transpose(0, 1)
 
     def forward(self, x: Tensor) -> Tensor: # (B, 3, h, w) -> (B, Y)
-        return pair_logits(pooled(self.expert, x), self.text(), self.scale) + self.bias
+        image = pooled(self.expert, x)
+        return pair_logits(image, self.text(), self.scale) + self.bias
 
 # %% ../../nbs/core/methods/cliplora.ipynb #b0274389
 class CLIPLoRA(TowerMethod):
@@ -116,13 +137,16 @@ class CLIPLoRA(TowerMethod):
 
     def __init__(self, task, k, budget, lr=2e-4, rank=2, alpha=1, dropout=0.25):
         super().__init__(task, k, budget)
-        self.lr, self.rank, self.alpha, self.dropout = lr, rank, alpha, dropout
+        self.lr = lr
+        self.rank, self.alpha, self.dropout = rank, alpha, dropout
 
     def build(self):
         own = both_towers(self.expert, self.rank, self.alpha, self.dropout)
-        m = TwoTowers(own, self.task.labels, float(self.expert.logit_scale or 1.0))
+        scale = float(self.expert.logit_scale or 1.0)
+        m = TwoTowers(own, self.task.labels, scale)
         rows = self.seen()
-        y = torch.from_numpy(self.task.targets[rows]).float()
-        _set_bias(m, self.task.pixels(self.k, rows[:64]), y)
+        y = torch.from_numpy(self.task.targets[rows])
+        some = self.task.pixels(self.k, rows[:64])
+        _set_bias(m, some, y.float())
         learned = [p for p in m.parameters() if p.requires_grad]
         return m, [dict(params=learned, lr=self.lr)]

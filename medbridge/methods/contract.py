@@ -405,10 +405,11 @@ def levelled(history: pd.DataFrame, # of `descend` or of MedBridge's training, a
             ) -> bool:
     """Whether training had come to its plateau: the best validation score is older than the last fifth of the epochs,
     or the loss fell in that fifth by less than a twentieth of its whole fall. True where nothing was trained."""
-    if not len(history): return True
-    before = len(history) - max(1, round(LAST*len(history)))
-    scores = history.val_macro_auroc.to_numpy(float)
-    if np.isfinite(scores).any() and np.nanargmax(scores) < before: return True
-    losses = history.loss.to_numpy(float)
-    last = losses[before - 1] - losses[-1] if before else np.inf
-    return bool(last <= LITTLE*(losses[0] - losses[-1]))
+    n = len(history)
+    if not n: return True
+    before = n - max(1, round(LAST*n))
+    best = history.val_macro_auroc.fillna(-1).argmax()       # the first of all where there are no scores
+    if history.val_macro_auroc.notna().any() and best < before: return True
+    if not before: return False
+    first, late, end = history.loss.iloc[[0, before - 1, -1]]
+    return bool(late - end <= LITTLE*(first - end))

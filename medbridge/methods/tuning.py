@@ -107,7 +107,8 @@ class Tower(nn.Module):
 def in_tower(expert: Expert) -> dict[str, nn.Parameter]:
     """The parameters that the image feature depends on, found by asking autograd: text towers and language models
     are not among them."""
-    return behind(expert, lambda: pooled(expert, torch.zeros(1, 3, *expert.input_size)))
+    x = torch.zeros(1, 3, *expert.input_size)
+    return behind(expert, lambda: pooled(expert, x))
 
 
 def behind(expert: Expert, output) -> dict[str, nn.Parameter]: # output: () -> Tensor, of the expert
@@ -115,7 +116,8 @@ def behind(expert: Expert, output) -> dict[str, nn.Parameter]: # output: () -> T
     named = {n: p for n, p in expert.model.named_parameters() if p.is_floating_point()}
     asked = [p.requires_grad for p in named.values()]
     for p in named.values(): p.requires_grad_(True)
-    grads = torch.autograd.grad(output().sum(), list(named.values()), allow_unused=True)
+    total = output().sum()
+    grads = torch.autograd.grad(total, list(named.values()), allow_unused=True)
     for p, before in zip(named.values(), asked): p.requires_grad_(before)
     return {n: named[n] for n, g in zip(named, grads) if g is not None}
 

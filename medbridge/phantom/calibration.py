@@ -206,18 +206,21 @@ CEILING = "reference reader (ceiling)" # what tables call it
 
 def _of_label(logits: np.ndarray, label: str) -> np.ndarray: # (n, findings) -> (n,)
     "The reader's answer for a label of a site, NaN where it has none."
-    if label == "No Finding": members = [f for f in READS if f != "Support Devices"]
-    else: members = [f for f in tables.UMBRELLA.get(label, (label,)) if f in READS]
-    if not members: return np.full(len(logits), np.nan)
-    most = logits[:, [READS.index(f) for f in members]].max(1)
-    return -most if label == "No Finding" else most
+    normal = label == "No Finding"
+    wanted = tables.UMBRELLA.get(label, (label,))
+    if normal: wanted = set(READS) - {"Support Devices"}
+    at = [i for i, finding in enumerate(READS) if finding in wanted]
+    if not at: return np.full(len(logits), np.nan)
+    most = logits[:, at].max(1)
+    return -most if normal else most
 
 # %% ../../nbs/core/phantom/calibration.ipynb #768b6abd
 def _as_trained(pixels: np.ndarray # (C, H, W) in [0, 1]
                ) -> torch.Tensor:  # (256, 256) uint8
     "An image as the reader was shown them: means of neighbouring pixels, in 255ths."
-    x = torch.as_tensor(pixels[:1])[None].float()
-    return (F.interpolate(x, size=(256, 256), mode="area")[0, 0]*255).round().to(torch.uint8)
+    x = torch.as_tensor(pixels[:1]).float()
+    means, = F.interpolate(x[None], size=(256, 256), mode="area")[0]
+    return (255*means).round().to(torch.uint8)
 
 
 def reading(manifest) -> np.ndarray: # (n, Y) logits, NaN for a label that is not read
