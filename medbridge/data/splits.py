@@ -15,6 +15,7 @@ import pandas as pd
 
 from ..basics import InputError, atomic_path, cache_dir, fingerprint
 from .manifest import Manifest
+from ..markup import file_word
 
 # %% ../../nbs/core/data/splits.ipynb #9d866e99
 def _patient_labels(m: Manifest, rows=None) -> tuple[np.ndarray, np.ndarray]:
@@ -37,6 +38,7 @@ def _stratified(has: np.ndarray, share: float, seed: int) -> np.ndarray:
     healthy = ~has.any(1)
     # the column of the healthy keeps their share, and gives data sets without labels something to go by
     y = np.column_stack([has[:, some], healthy]).astype(int)
+    if y.shape[1] == 1: y = np.repeat(y, 2, axis=1)   # nobody has a label: one column alone is refused
     splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -57,13 +59,74 @@ def _take(has: np.ndarray, share: float, seed: int) -> np.ndarray:
     taken[move] = off < 0
     return taken
 
+# %% ../../nbs/core/data/splits.ipynb #d56b0941
+def _lightest(has: np.ndarray, among: np.ndarray, rng) -> int|None: # (P, Y); (P,) bool
+    "One of some patients with the fewest labels, drawn; None where there is none."
+    if not among.any(): return None
+    burden = np.where(among, has.sum(1), has.shape[1] + 1)
+    return int(rng.choice(np.flatnonzero(burden == burden.min())))
+
+
+def _spare(has: np.ndarray, inside: np.ndarray) -> np.ndarray: # (P, Y); (P,) bool -> (P,) bool
+    "Those of a part who leave it no label poorer."
+    only = has[inside].sum(0) == 1
+    return inside & ~has[:, only].any(1)
+
+
+def _movable(carrier: np.ndarray, split: np.ndarray, first: str) -> np.ndarray: # (P,) bool
+    "Carriers who may leave their part; the only one of the first part, which is learned from, stays."
+    learned = carrier & (split == first)
+    return carrier & ~learned if learned.sum() == 1 else carrier
+
+# %% ../../nbs/core/data/splits.ipynb #eaaddb34
+def _reach_test(has: np.ndarray, split: np.ndarray, first: str, seed: int) -> None: # (P, Y); (P,) changed in place
+    "Bring each label that two patients or more have into the part `test`, one patient for another."
+    rng = np.random.default_rng([seed, 23])
+    carriers = has.sum(0)
+    for j in np.argsort(carriers, kind="stable"):
+        inside = split == "test"
+        carrier = has[:, j] == 1
+        if carriers[j] < 2 or not inside.any() or (carrier & inside).any(): continue
+        comes = _lightest(has, _movable(carrier, split, first), rng)
+        goes = _lightest(has, _spare(has, inside), rng)
+        if comes is None or goes is None: continue
+        split[goes], split[comes] = split[comes], "test"
+
+# %% ../../nbs/core/data/splits.ipynb #a72afc00
+def _tell_lacking(m: Manifest, split: np.ndarray, has: np.ndarray, parts: Sequence[str]) -> None: # split: (P,)
+    "Warn of labels that somebody has, and nobody of a part."
+    lacking = {}
+    def counted(n): return f"{n} has it" if n == 1 else f"{n} have it"
+    for label, carrier in zip(m.labels, has.T == 1):
+        without = [part for part in parts if not (carrier & (split == part)).any()]
+        if carrier.any() and without: lacking[label] = f"'{label}' not in {', '.join(without)} ({counted(carrier.sum())})"
+    if not lacking: return
+    listed = "; ".join(list(lacking.values())[:10])
+    more = f"; and {len(lacking) - 10} more" if len(lacking) > 10 else ""
+    warnings.warn(f"Some splits of '{m.name}' have no patient with a label: {listed}{more}.", stacklevel=3)
+
 # %% ../../nbs/core/data/splits.ipynb #9bb7f2b1
 def patient_split(m: Manifest,
                   parts: dict[str, float] = {"train": 0.7, "val": 0.1, "test": 0.2}, # shares of patients, sum 1
                   seed=0,    # of the draw
                   rows=None, # positions to divide; None: all
                  ) -> pd.DataFrame: # columns patient_id, split
-    "Divide the patients of a manifest, stratified by all labels. Raises `InputError` for shares that do not sum to 1."
+    """Divide the patients of a manifest, stratified by all labels.
+
+    A label that two patients or more have is in the part `test`, if there is one; labels that do not reach a part are
+    named in a warning. Raises `InputError` for shares that do not sum to 1."""
+    patients, has, split = _divided(m, parts, seed, rows)
+    _tell_lacking(m, split, has, _used(parts))
+    return pd.DataFrame(dict(patient_id=patients, split=split.astype(str)))
+
+
+def _used(parts: dict[str, float]) -> list[str]:
+    "Parts that get patients."
+    return [part for part, share in parts.items() if share > 0]
+
+
+def _divided(m: Manifest, parts: dict[str, float], seed: int, rows=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    "(P,) patients, (P, Y) what they have, (P,) the part of each."
     shares = list(parts.values())
     if abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
         raise InputError(f"The shares {parts} do not sum to 1.", remedy="give the share of patients of each part.")
@@ -79,7 +142,8 @@ def patient_split(m: Manifest,
         taken = _take(has[rest], parts[name]/left, seed)
         split[rest[taken]] = name
         rest, left = rest[~taken], left - parts[name]
-    return pd.DataFrame(dict(patient_id=patients, split=split.astype(str)))
+    _reach_test(has, split, first, seed)
+    return patients, has, split
 
 # %% ../../nbs/core/data/splits.ipynb #e3724082
 def split_hash(split: pd.DataFrame) -> str:
@@ -140,7 +204,7 @@ def with_split(m: Manifest,
     return out
 
 # %% ../../nbs/core/data/splits.ipynb #130fb9ee
-RULE = "iterative stratification by patient, exact sizes (1)" # part of the key: another rule, another file
+RULE = "iterative stratification by patient, exact sizes, test has each label of two (2)" # part of the key: another rule, another file
 
 
 def stratified(m: Manifest, # its patients are divided
@@ -149,12 +213,23 @@ def stratified(m: Manifest, # its patients are divided
                rows=None,   # positions to divide; None: all
               ) -> Manifest:
     "`with_split` of a `patient_split` that is made once and then lies in the cache (`splits/NAME-KEY.csv`)."
+    out, split, has = _kept_split(m, parts, seed, rows)
+    _tell_lacking(m, split, has, _used(parts))
+    return out
+
+
+def _kept_split(m: Manifest, parts: dict[str, float], seed: int, rows=None) -> tuple[Manifest, np.ndarray, np.ndarray]:
+    "The divided manifest, (P,) the part of each patient, (P, Y) what they have."
     patients, has = _patient_labels(m, rows)
     key = fingerprint(RULE, "\n".join(patients), has, parts, seed)
-    path = cache_dir("splits")/f"{m.name}-{key}.csv"
-    try: open_split(path)
-    except InputError: save_split(patient_split(m, parts, seed, rows), path) # not there, or damaged
-    return with_split(m, path, rows)
+    path = cache_dir("splits")/f"{file_word(m.name)}-{key}.csv"
+    try: table = open_split(path)
+    except InputError: # not there, or damaged
+        patients, has, split = _divided(m, parts, seed, rows)
+        table = pd.DataFrame(dict(patient_id=patients, split=split.astype(str)))
+        save_split(table, path)
+    split = table.set_index("patient_id").split.reindex(patients).to_numpy()
+    return with_split(m, path, rows), split, has
 
 # %% ../../nbs/core/data/splits.ipynb #cec7eecc
 def fold(m: Manifest,
@@ -166,11 +241,14 @@ def fold(m: Manifest,
     "A manifest that tests one fold of its patients. Raises `InputError` for a fold that there is not."
     if not 0 <= number < folds:
         raise InputError(f"There is no fold {number} among {folds}.", remedy=f"take one from 0 to {folds - 1}.")
-    dealt = stratified(m, {str(k): 1/folds for k in range(folds)}, draw)
+    dealt = _kept_split(m, {str(k): 1/folds for k in range(folds)}, draw)[0]
     tested = (dealt.table.split == str(number)).to_numpy()
     parts = {"train": 1 - val, "val": val}
-    out = stratified(m, parts, draw, np.flatnonzero(~tested))
+    out = _kept_split(m, parts, draw, np.flatnonzero(~tested))[0]
     out.table.loc[tested, "split"] = "test"
+    patients, has = _patient_labels(m)
+    split = out.table.drop_duplicates("patient_id").set_index("patient_id").split
+    _tell_lacking(m, split.set_axis(split.index.astype(str)).reindex(patients).to_numpy(), has, [*_used(parts), "test"])
     said = f"fold {number} of {folds} by patient, draw {draw}; validation: {val:.1%} of the other patients"
     of_patients = out.table.drop_duplicates("patient_id")
     out.facts |= dict(split=said, split_hash=split_hash(of_patients), split_file=None)
