@@ -95,18 +95,24 @@ def patient_ids(patients, n: int # (n,), or None: every image its own
     ids = np.asarray(patients)
     if ids.shape != (n,):
         raise InputError(f"Patients of shape {ids.shape} for {n} images.", remedy="give one for each.")
-    unknown = pd.isna(ids)
+    unknown = pd.isna(ids) | np.array([isinstance(who, str) and not who.strip() for who in ids.tolist()], bool)
     if not unknown.any(): return ids
     problem = f"The patient of {unknown.sum():,} images is not known: each counts as a patient of its own."
     warnings.warn(problem, stacklevel=3)
-    numbers = pd.factorize(ids)[0]
-    numbers[unknown] = len(ids) + np.arange(unknown.sum())
+    return _numbers(np.where(unknown, None, ids))
+
+
+def _numbers(patients) -> np.ndarray: # (n,)
+    "Patients as numbers from 0; each one that is missing has its own."
+    numbers = pd.factorize(np.asarray(patients))[0]
+    unknown = numbers < 0
+    numbers[unknown] = numbers.max(initial=-1) + 1 + np.arange(unknown.sum())
     return numbers
 
 # %% ../../nbs/core/evaluation/evaluate.ipynb #466abfcd
 def patient_weights(patients, resamples=1000, seed=0) -> np.ndarray: # (R, n) positive
     "Weights of the Bayesian bootstrap: one exponential draw for each patient, shared by all their images."
-    ids = pd.factorize(np.asarray(patients))[0]
+    ids = _numbers(patients)
     return np.random.default_rng(seed).exponential(
         size=(resamples, ids.max() + 1))[:, ids]
 
@@ -157,7 +163,7 @@ def auroc_draws(targets: np.ndarray, # (n, Y) 1, 0, NaN
                ) -> np.ndarray:      # (R, Y), NaN for a label without both classes
     """Bootstrap draws of each label's AUROC, centred on it; a label whose rarer class is one patient borrows
     the spread between patients from the other labels."""
-    ids = pd.factorize(np.asarray(patients))[0]
+    ids = _numbers(patients)
     out = np.full((len(weights), targets.shape[1]),
                   np.nan)
     spread = []
@@ -287,7 +293,7 @@ def _macro_differences(rows: list[dict], boots: dict[str, np.ndarray],
     for method, row in macros.items():
         if method == reference: continue
         apart = boots[reference][:, often].mean(1) - boots[method][:, often].mean(1)
-        low, high = interval(apart)
+        low, high = interval(apart.clip(-1, 1))
         out.append(
             {**row, "metric": "auroc_difference", "value": macros[reference]["value"] - row["value"],
              "low": low, "high": high})
