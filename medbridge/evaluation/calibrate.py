@@ -6,6 +6,7 @@
 __all__ = ['PRIOR', 'sigmoid', 'Calibration', 'calibrate']
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #7c1d350e
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 
 from ..basics import InputError
 from .evaluate import check_targets, patient_ids
+from ..markup import html_frame
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #3fa719e7
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -91,7 +93,13 @@ class Calibration:
 
     def __repr__(self) -> str: return _in_words(self)
 
-    def _repr_html_(self) -> str: return self.table().round(2).to_html(index=False)
+    def _repr_html_(self) -> str: return html_frame(self.table().round(2), index=False)
+
+    @property
+    def one_class(self) -> dict[str, str]: # label -> "no positive", "no negative" or "not observed"
+        "Labels of which the validation images showed one class or none: what is said of them rests on the prior."
+        counts = zip(self.labels, self.positives, self.negatives)
+        return {label: _lacks(p, n) for label, p, n in counts if not (p and n)}
 
     def to_dict(self) -> dict[str, Any]:
         "Plain numbers for JSON."
@@ -101,6 +109,12 @@ class Calibration:
     def from_dict(cls, d: dict[str, Any]) -> "Calibration":
         "What `to_dict` gave. Raises `InputError` for anything else."
         return cls(*_read(d))
+
+# %% ../../nbs/core/evaluation/calibrate.ipynb #0516bfea
+def _lacks(positives: int, negatives: int) -> str:
+    "Which class is not among so many images."
+    if positives: return "no negative"
+    return "no positive" if negatives else "not observed"
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #9fb7b18f
 def _answers(c: Calibration, logits: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -119,7 +133,8 @@ def _table(c: Calibration) -> pd.DataFrame:
     slope, intercept = c.theta.T
     fitted = dict(slope=slope, slope_sd=slope_sd, intercept=intercept, intercept_sd=intercept_sd)
     counts = dict(positives=c.positives, negatives=c.negatives)
-    return pd.DataFrame(dict(label=c.labels, **fitted, **counts))
+    lacks = [c.one_class.get(label, "") for label in c.labels]
+    return pd.DataFrame(dict(label=c.labels, **fitted, **counts, lacks=lacks))
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #affc0858
 def _in_words(c: Calibration) -> str:
@@ -128,7 +143,8 @@ def _in_words(c: Calibration) -> str:
     plural = "s" if len(c.labels) > 1 else ""
     slopes = f"slopes {slope.min():.2f} to {slope.max():.2f}"
     counts = f"{n.min()} to {n.max()} positives each"
-    return f"Calibration({len(c.labels)} label{plural}, {slopes}, {counts})"
+    lacking = f"; by the prior alone: {', '.join(c.one_class)}" if c.one_class else ""
+    return f"Calibration({len(c.labels)} label{plural}, {slopes}, {counts}{lacking})"
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #8eaaa6e5
 def _plain(c: Calibration) -> dict[str, Any]:
@@ -180,7 +196,9 @@ def calibrate(logits: np.ndarray,     # (n, Y), of images that training has not 
               labels: list[str],
               patients=None,          # (n,); None: every image its own
              ) -> Calibration:
-    "Fit a Platt map for each label. Raises `InputError` for logits that are not finite or tables that do not fit."
+    """Fit a Platt map for each label; those of which only one class is seen are named in a warning, and marked.
+
+    Raises `InputError` for logits that are not finite or tables that do not fit."""
     z = np.asarray(logits, float)
     y = check_targets(targets)
     _check_tables(z, y, len(labels))
@@ -193,4 +211,13 @@ def calibrate(logits: np.ndarray,     # (n, Y), of images that training has not 
     theta = np.array([fit[0] for fit in fits])
     covariance = np.array([fit[1] for fit in fits])
     positives, negatives = (y == 1).sum(0), (y == 0).sum(0)
-    return Calibration(list(labels), theta, covariance, positives, negatives)
+    found = Calibration(list(labels), theta, covariance, positives, negatives)
+    _tell_one_class(found)
+    return found
+
+
+def _tell_one_class(c: Calibration) -> None:
+    "Warn of labels that only the prior calibrates."
+    if not c.one_class: return
+    said = ", ".join(f"'{label}' ({lacks})" for label, lacks in c.one_class.items())
+    warnings.warn(f"Only the prior calibrates labels whose images are of one class: {said}.", stacklevel=3)

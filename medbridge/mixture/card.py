@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..basics import InputError, fingerprint, package_versions, write_json
 from ..data.manifest import Manifest
+from ..markup import md, md_code, md_row
 
 # %% ../../nbs/core/mixture/card.ipynb #7497786e
 def _counts(column: pd.Series) -> dict[str, int]:
@@ -137,14 +138,14 @@ def _what_it_is(config: dict[str, Any]) -> list[str]:
     "Method and use in two paragraphs."
     what = (f"Multi-label classifier of chest radiographs after MedBridge (arXiv 2505.21698): "
             f"{len(config['experts'])} frozen experts, {config['config']['n_queries']} query tokens each, "
-            f"{config['views']['n']} views; {config['gates']}.")
+            f"{config['views']['n']} views; {md(config['gates'])}.")
     use = ["from medbridge import MedBridge", "model = MedBridge.from_pretrained(\"FOLDER\")",
            "model.diagnose(\"radiograph.png\")"]
     return ["# MedBridge model", "", f"**{STATEMENT}**", "", what, "", "```python", *use, "```", ""]
 
 # %% ../../nbs/core/mixture/card.ipynb #6771d5fe
 def _markdown_table(head: list[str], rows) -> list[str]:
-    def line(cells): return f"| {' | '.join(map(str, cells))} |"
+    def line(cells): return md_row(map(md, cells))
     return [line(head), "|" + "---|"*len(head),
             *map(line, rows), ""]
 
@@ -155,7 +156,7 @@ def _training_data(d: dict[str, Any]) -> list[str]:
     stand_in = " **Simulated radiographs: a stand-in, no clinical result.**" if d.get("stand_in") else ""
     patients = d.get("patients", 0)
     size = f"{d['images']:,} images of {patients:,} patients"
-    what = f"{d['name']}: {size}, fingerprint `{d['fingerprint']}`."
+    what = f"{md(d['name'])}: {size}, fingerprint {md_code(d['fingerprint'])}."
     positives = d.get("positives", {})
     rows = [(label, n, d["observed"][label])
             for label, n in positives.items()]
@@ -187,7 +188,10 @@ def _kept_start(facts: dict[str, Any], options: dict[str, Any]) -> list[str]:
 def _calibrated(calibration: dict|None) -> str:
     if not calibration: return "Not calibrated: probabilities are plain sigmoids of the logits."
     n = int(calibration["positives"][0] + calibration["negatives"][0])
-    return (f"Platt scaling with a Bayesian interval, on {n} validation images. The interval covers how well "
+    counts = zip(calibration.get("labels", ()), calibration["positives"], calibration["negatives"])
+    alone = [md(label) for label, positive, negative in counts if not (positive and negative)]
+    prior = f" Of one class only, so by the prior alone: {', '.join(alone)}." if alone else ""
+    return (f"Platt scaling with a Bayesian interval, on {n} validation images.{prior} The interval covers how well "
             "the calibration is known, not another hospital or another training run.")
 
 # %% ../../nbs/core/mixture/card.ipynb #216b346f
@@ -214,11 +218,11 @@ def model_card(config: dict[str, Any],          # content of config.json
     facts = config.get("facts", {})
     d = _in_order(facts.get("data") or {}, config["labels"])
     def section(title, *lines): return [f"## {title}", "", *lines, ""]
-    experts = [f"- `{e['name']}` (fingerprint `{e['fingerprint']}`)" for e in config["experts"]]
-    versions = [f"{package} {v}" for package, v in config.get("versions", {}).items()]
-    missing = [f"- {gap}" for gap in gaps(dict(facts, data=d))]
+    experts = [f"- {md_code(e['name'])} (fingerprint {md_code(e['fingerprint'])})" for e in config["experts"]]
+    versions = [md(f"{package} {v}") for package, v in config.get("versions", {}).items()]
+    missing = [f"- {md(gap)}" for gap in gaps(dict(facts, data=d))]
     lines = [*_front_matter(d.get("stand_in", False)),
-             *_what_it_is(config), *section("Labels", ", ".join(config["labels"])),
+             *_what_it_is(config), *section("Labels", ", ".join(map(md, config["labels"]))),
              *section("Experts", *experts), "## Training data", "", *_training_data(d),
              *section("Not trained on", *missing), *_results(facts),
              *_kept_start(facts, config["config"]), *section("Calibration", _calibrated(calibration)),

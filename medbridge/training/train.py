@@ -7,6 +7,7 @@ __all__ = ['AFTER_RIDGE', 'AFRESH', 'STARTS', 'PRECISIONS', 'parameter_groups', 
 
 # %% ../../nbs/core/training/train.ipynb #1939c514
 import math
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -331,7 +332,20 @@ def _validation_of(model: Mixture, val: Manifest|None, held) -> _Validation|None
     if val is None: return None
     targets = val.with_labels(model.labels).targets(
         model.config.uncertain, model.config.blank)
-    return None if held is None else _Validation(held, targets, val.patients)
+    if held is None: return None
+    _tell_one_class(targets, model.labels)
+    return _Validation(held, targets, val.patients)
+
+
+def _tell_one_class(targets: np.ndarray, labels: list[str]) -> None: # (n, Y) of the validation images
+    "Warn of labels without a positive or without a negative: they have no part in the choice of the epoch."
+    said = []
+    for kind, value in (("positive", 1), ("negative", 0)):
+        without = [repr(l) for l, n in zip(labels, (targets == value).sum(0)) if not n]
+        if without: said.append(f"no {kind} of {', '.join(without)}")
+    if not said: return
+    warnings.warn(f"Among the validation images is {' and '.join(said)}: such labels have no part in the choice "
+                  "of the epoch, and cannot be calibrated.", stacklevel=4)
 
 
 def _key(model: Mixture, train: Manifest, *options) -> str:
