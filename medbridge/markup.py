@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PLAIN', 'Markup', 'as_html', 'plain', 'html_row', 'html_table', 'html_facts', 'html_frame', 'one_line', 'md',
-           'from_md', 'md_code', 'md_row', 'md_cells', 'latex', 'latex_row', 'plot_text', 'for_spreadsheet',
-           'from_spreadsheet', 'file_word']
+           'md_prose', 'from_md', 'md_code', 'md_row', 'md_cells', 'latex', 'latex_row', 'plot_text', 'for_spreadsheet',
+           'from_spreadsheet', 'save_csv', 'file_word']
 
 # %% ../nbs/core/markup.ipynb #3a61ca15
 import re
@@ -87,20 +87,21 @@ def md(value) -> str:
     return entity.replace("<", "&lt;").replace(">", "&gt;")
 
 
+def md_prose(text: str) -> str:
+    "Words of our own with names in them, as Markdown: what stands between two backticks stays code, all else is text."
+    parts = re.split(r"(`[^`\n]+`)", one_line(text))
+    return "".join(part if number % 2 else md(part) for number, part in enumerate(parts))
+
+
 def from_md(text: str) -> str:
     "What `md` was given, without its line ends."
     return unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text))
 
 # %% ../nbs/core/markup.ipynb #9b80aa7f
-def md_code(value,      # anything
-            cell=False, # it stands in a table, where a bar would end the cell
-           ) -> str:
-    "A value as code in Markdown: in more backticks than it has itself."
+def md_code(value) -> str:
+    "A value as code in Markdown; as text where it has signs that not every reader leaves alone in code."
     text = one_line(value)
-    fence = "`"*(1 + max(map(len, re.findall("`+", text)), default=0))
-    space = " " if text.startswith("`") or text.endswith("`") else ""
-    if cell: text = text.replace("|", r"\|")
-    return f"{fence}{space}{text}{space}{fence}"
+    return f"`{text}`" if text.strip() and not set(text) & set("`<>|$") else md(text)
 
 # %% ../nbs/core/markup.ipynb #9893bafb
 def md_row(cells) -> str: # ready as Markdown
@@ -157,18 +158,33 @@ def _unmarked(value):
     return value
 
 # %% ../nbs/core/markup.ipynb #fe90925e
+def _each_text(table, change): # a DataFrame -> a DataFrame
+    "Columns of text, and the head, changed cell by cell."
+    changed = table.apply(lambda column: column if column.dtype.kind in "biufc" else column.map(change))
+    changed.columns = [change(c) for c in table.columns]
+    return changed
+
+
 def for_spreadsheet(table): # a DataFrame -> a DataFrame
     "A table whose texts, those of its head too, begin no formula."
-    marked = table.map(_marked)
-    marked.columns = [_marked(c) for c in table.columns]
-    return marked
+    return _each_text(table, _marked)
 
 
 def from_spreadsheet(table): # a DataFrame -> a DataFrame
     "What `for_spreadsheet` was given."
-    plain_table = table.map(_unmarked)
-    plain_table.columns = [_unmarked(c) for c in table.columns]
-    return plain_table
+    return _each_text(table, _unmarked)
+
+
+def save_csv(table,      # a DataFrame
+             path,       # file; None: the text is given back
+             **options,  # of its `to_csv`
+            ):           # None, or str
+    "A table as a CSV for people, `for_spreadsheet`, without row numbers."
+    from medbridge.basics import atomic_path
+    marked = for_spreadsheet(table)
+    options = dict(index=False, lineterminator="\n") | options
+    if path is None: return marked.to_csv(None, **options)
+    with atomic_path(path) as part: marked.to_csv(part, **options)
 
 # %% ../nbs/core/markup.ipynb #c76f13d7
 def file_word(name) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..basics import InputError, did_you_mean, fingerprint
 from .labels import apply_policy
+from ..markup import html_frame, plain
 
 # %% ../../nbs/core/data/manifest.ipynb #0d44088b
 COLUMNS = ["path", "patient_id", "study_id", "split", "view", "sex", "age"]
@@ -420,14 +421,14 @@ def _summary(self: Manifest) -> pd.DataFrame:
 
 def _repr_html_(self: Manifest) -> str:
     sizes = self.table.split.value_counts()
-    splits = ", ".join(f"{s} {n:,}" for s, n in sizes.items()) or "no splits"
+    splits = html.escape(", ".join(f"{s} {n:,}" for s, n in sizes.items())) or "no splits"
     patients = self.table.patient_id.nunique()
     count = f"{len(self):,} images, {patients:,} patients ({splits})"
-    rows = "" if self.private else self.table.head(3).to_html(index=False, max_cols=14)
-    labels = self.summary().round(3).to_html()
-    part = html.escape(self.facts.get("part", ""))
+    rows = "" if self.private else html_frame(self.table.head(3), index=False, max_cols=14)
+    labels = html_frame(self.summary().round(3))
+    part = html.escape(str(self.facts.get("part", "")))
     if part: part = f"<p>Part of the data set: {part}.</p>"
-    return f"<p><b>{html.escape(self.name)}</b>: {count}</p>{part}{rows}{labels}"
+    return plain(f"<p><b>{html.escape(self.name)}</b>: {count}</p>{part}{rows}{labels}")
 
 
 Manifest.summary, Manifest._repr_html_ = _summary, _repr_html_

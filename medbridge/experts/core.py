@@ -4,7 +4,7 @@
 
 # %% ../../nbs/core/experts/core.ipynb #946040fa
 from __future__ import annotations
-import json, math
+import importlib, json, math
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any, Callable
@@ -460,8 +460,10 @@ class Frozen(nn.Module):
                  "text": "yes" if self.has_text else "no"}
         facts |= {k: v for k, v in self.card.items()
                   if k not in ("name", "family")}
-        lines = [f"- {k}: {v}" for k, v in facts.items()]
-        return f"**{self.name}**\n\n" + "\n".join(lines)
+        # by name, so that keys of cached features do not hang on how a name is shown
+        md = importlib.import_module("medbridge.markup").md
+        lines = [f"- {md(k)}: {md(v)}" for k, v in facts.items()]
+        return f"**{md(self.name)}**\n\n" + "\n".join(lines)
 
     def extra_repr(self) -> str:
         return f"{self.name}: {self.family}, depth={self.depth}, width={self.width}, input={self.input_size}"

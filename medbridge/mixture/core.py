@@ -25,7 +25,7 @@ from ..data.manifest import Manifest
 from ..data.radiograph import as_pixels
 from ..evaluation.calibrate import Calibration
 from ..experts.core import Expert
-from ..markup import html_table
+from ..markup import html_frame, html_table, plain
 from . import cache, card, ood
 from .bridge import blank_text, Bridge, Config, Output, Scorer
 from .learned import gates_in_words
@@ -81,9 +81,10 @@ class Prediction:
         return f"Prediction({images}, {labels}, experts {', '.join(self.experts)}{strange}{unread})"
 
     def _repr_html_(self) -> str:
-        shown = self.table().head(20).round(3).to_html()
+        shown = html_frame(self.table().head(20).round(3))
         size = f"<b>{len(self.logits):,} images</b>, {len(self.labels)} labels"
-        return f"<p>{size}; experts {', '.join(self.experts)}</p><div style='overflow-x:auto'>{shown}</div>"
+        experts = escape(", ".join(self.experts))
+        return plain(f"<p>{size}; experts {experts}</p><div style='overflow-x:auto'>{shown}</div>")
 
 # %% ../../nbs/core/mixture/core.ipynb #8be0f1bd
 def collected(parts: list[Output], labels: list[str], experts: list[str],
@@ -363,12 +364,12 @@ class Mixture:
         calibrated = "calibrated" if self.calibration else "not calibrated"
         views = f"{self.views.n} views ({self.views.sampler})"
         trained = _trained_on(self.facts.get("data") or {})
-        what = f"<b>{type(self).__name__}</b>: {views}; {self.gates_in_words}"
+        what = f"<b>{type(self).__name__}</b>: {escape(views)}; {escape(self.gates_in_words)}"
         rows = list(map(_expert_row, self.experts, self.bridge.scorers))
         experts = html_table(["expert", "family", "frozen tower", "head", "trainable"], rows, text=4)
         labels = f"{len(self.labels)} labels: {escape(', '.join(self.labels))}"
         what = f"<p>{what}; trained on {trained}; {calibrated}</p>"
-        return f"{what}{experts}<div style='max-height:8em;overflow-y:auto'>{labels}</div>"
+        return plain(f"{what}{experts}<div style='max-height:8em;overflow-y:auto'>{labels}</div>")
 
     def store(self, manifest: Manifest, **options) -> cache.FeatureStore:
         "The feature store of a manifest for this model's experts and views; `options` are `FeatureStore`'s."

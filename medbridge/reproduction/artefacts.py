@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..basics import (InputError, _bare_source, _imports, _beside, atomic_path, cache_dir, code_fingerprint,
                               did_you_mean, fingerprint, package_versions, write_json)
-from ..markup import Markup, html_facts
+from ..markup import Markup, PLAIN, html_facts, html_frame, plain
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #c6ab9de8
 FILES = dict(params="params.json", metrics="metrics.csv", predictions="predictions.parquet",
@@ -217,7 +217,7 @@ def _page(name: str, facts: dict[str, str], tables: pd.DataFrame) -> str:
     "An artefact as HTML: its facts, then its tables."
     from html import escape
     table = html_facts({k: Markup(v) for k, v in facts.items()})
-    return f"<p><b>{escape(name)}</b></p>{table}{tables.to_html(index=False)}"
+    return plain(f"<p><b>{escape(name)}</b></p>{table}{html_frame(tables, index=False)}")
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #6c5232c8
 @dataclass

@@ -13,11 +13,13 @@ __all__ = ['STAND_IN', 'METHOD_COLOURS', 'FAMILY', 'TABLE', 'PNG_MOST', 'SVG_MOS
 import base64, html, importlib, io, json, re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
 from ..basics import InputError, atomic_path, fingerprint, write_json
-from ..markup import html_table
+from ..markup import (
+    html_table, latex, latex_row, md, md_cells, md_code, md_prose, md_row, save_csv)
 from .artefacts import Artefact, Run, find, git_commit, project_root
 
 # %% ../../nbs/core/reproduction/report.ipynb #6b3d0777
@@ -87,7 +89,7 @@ def in_cell(value, missing: str) -> str:
 
 def _plain(value) -> str:
     "A cell of a Markdown table: a bar would end it, and a new line the table."
-    return in_cell(value, "–").replace("|", r"\|").replace("\n", " ")
+    return md(in_cell(value, "–"))
 
 # %% ../../nbs/core/reproduction/report.ipynb #a766d9b7
 def to_markdown(table: pd.DataFrame) -> str:
@@ -102,21 +104,15 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 # %% ../../nbs/core/reproduction/report.ipynb #667f5f9e
 def _aligned(row: list[str], widths: list[int]) -> str:
-    padded = [cell.ljust(width) for cell, width in zip(row, widths)]
-    return f"| {' | '.join(padded)} |"
+    return md_row([cell.ljust(width) for cell, width in zip(row, widths)])
 
 # %% ../../nbs/core/reproduction/report.ipynb #8d068a7c
 def _latex(value) -> str:
-    if isinstance(value, float): return in_cell(value, "--")
-    plain = re.sub(r"([&%$#_{}])", r"\\\1",
-                   in_cell(value, "--").replace("\\", "\0"))
-    for sign, command in _SIGNS.items(): plain = plain.replace(sign, command)
-    return plain
-# \0 stands for a backslash
-_SIGNS = {"\0": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
+    "A cell of a LaTeX table."
+    return latex(in_cell(value, "--"))
 
-def _latex_row(cells) -> str:
-    return " & ".join(map(_latex, cells)) + r" \\"
+
+def _latex_row(cells) -> str: return latex_row(list(map(_latex, cells)))
 
 # %% ../../nbs/core/reproduction/report.ipynb #ecd20130
 def to_latex(table: pd.DataFrame, caption: str) -> str:
@@ -140,7 +136,7 @@ def save_table(table: pd.DataFrame,       # what to save
     path, shown = Path(path), table if shown is None else shown
     _save_csv(table, path)
     caption = provenance["caption"]
-    _save_text(f"{to_markdown(shown)}\n\n{caption}\n", path.with_suffix(".md"))
+    _save_text(f"{to_markdown(shown)}\n\n{md_prose(caption)}\n", path.with_suffix(".md"))
     _save_text(to_latex(shown, caption), path.with_suffix(".tex"))
     _save_provenance(path, provenance)
 
@@ -150,8 +146,7 @@ def _save_text(text: str, path: Path) -> None:
 
 
 def _save_csv(table: pd.DataFrame, path: Path) -> None:
-    with atomic_path(path.with_suffix(".csv")) as part:
-        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    save_csv(table, path.with_suffix(".csv"), float_format="%.6g")
 
 
 def _save_provenance(path: Path, provenance: dict) -> None:
@@ -193,6 +188,7 @@ def save_figure(figure,                     # matplotlib figure
     "Save a figure as PNG and, where it holds no raster, as SVG, with the table it was drawn from and its provenance."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _no_equations(figure)
     png = fit_png(_drawn(figure, "png", {"Description": provenance["caption"], "Software": None}))
     with atomic_path(path.with_suffix(".png")) as part: part.write_bytes(png)
     svg = _drawn(figure, "svg", {"Date": None, "Description": provenance["caption"]})
@@ -203,6 +199,16 @@ def save_figure(figure,                     # matplotlib figure
     _save_provenance(path, provenance)
 
 # %% ../../nbs/core/reproduction/report.ipynb #83939046
+def _no_equations(figure) -> None:
+    "Names in a figure are text, also where they hold two dollar signs; matplotlib's own powers of ten stay equations."
+    from matplotlib.text import Text
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis): axis.get_ticklabels(which="both")   # they are named as they are asked for
+    for text in figure.findobj(Text):
+        words = text.get_text()
+        if words and r"\mathdefault" not in words: text.set_parse_math(False)
+
+
 def _drawn(figure, kind: str, metadata: dict) -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format=kind, metadata=metadata)
@@ -331,7 +337,7 @@ def _title(path: Path) -> str: return path.stem.replace("-", " ")
 def _saved(entry: Path) -> str:
     "Which files lie beside a provenance file, as links that work from its own folder."
     there = [end for end in KINDS if entry.with_suffix(end).exists()]
-    return ", ".join(f"[{KINDS[end]}]({entry.stem}{end})" for end in there)
+    return ", ".join(f"[{KINDS[end]}]({quote(entry.stem)}{end})" for end in there)
 
 # %% ../../nbs/core/reproduction/report.ipynb #6b3f24e9
 def noted_in(found: list[tuple[Path, dict]]) -> list[str]: # of `entries`
@@ -349,23 +355,23 @@ def page_of(folder: str|Path # figures of one preset
     folder = Path(folder)
     found = entries(folder)
     about = "Written by `make reproduce`; every entry lies here with its data and provenance."
-    lines = [f"# Preset `{folder.name}`", "", about, ""]
-    lines += [line for note in noted_in(found) for line in (note, "")]
-    lines += [*(f"- [{_title(p)}](#{p.stem})" for p, _ in found), ""]
+    lines = [f"# Preset {md_code(folder.name)}", "", about, ""]
+    lines += [line for note in noted_in(found) for line in (md_prose(note), "")]
+    lines += [*(f"- [{md(_title(p))}](#{quote(p.stem)})" for p, _ in found), ""]
     for entry, facts in found: lines += _entry_lines(entry, facts)
     return "\n".join(lines)
 
 # %% ../../nbs/core/reproduction/report.ipynb #e4e17e92
 def _entry_lines(entry: Path, facts: dict) -> list[str]:
     notebook = facts["notebook"]
-    caption = facts["caption"]
-    commit = facts.get("commit")
-    picture = f"![{caption}]({entry.stem}.png)"
+    caption = md_prose(facts["caption"])
+    commit = md_code(facts.get("commit"))
+    picture = f"![{caption}]({quote(entry.stem)}.png)"
     shown = [picture, ""] if entry.with_suffix(".png").exists() else []
-    parameters = parameters_in_words(facts.get("parameters", []))
-    told = [f"Notebook [{notebook}](../../{notebook}), commit `{commit}`", parameters, _saved(entry)]
+    parameters = md(parameters_in_words(facts.get("parameters", [])))
+    told = [f"Notebook [{md(notebook)}](../../{quote(notebook)}), commit {commit}", parameters, _saved(entry)]
     made = "; ".join(t for t in told if t)
-    return [f"## {_title(entry)}", "", *shown, caption, "", f"{made}.", ""]
+    return [f"## {md(_title(entry))}", "", *shown, caption, "", f"{made}.", ""]
 
 # %% ../../nbs/core/reproduction/report.ipynb #54c0df04
 def verdicts(table: pd.DataFrame # with a column `verdict`; rows without one are not counted
@@ -412,17 +418,17 @@ def gallery(figures: str|Path, # folder with a folder for each preset
 # %% ../../nbs/core/reproduction/report.ipynb #d0c5276a
 def _preset_lines(folder: Path) -> list[str]:
     found = dict(entries(folder))
-    lines = [f"## Preset `{folder.name}`", ""]
-    lines += [line for note in noted_in(entries(folder)) for line in (note, "")]
+    lines = [f"## Preset {md_code(folder.name)}", ""]
+    lines += [line for note in noted_in(entries(folder)) for line in (md_prose(note), "")]
     lines += [*(f"- {sentence}" for sentence in summary_of(folder)), ""]
     pictures = {p.stem: p for p in found if p.with_suffix(".png").exists()}
     main = [pictures[name] for name in MAIN if name in pictures]
     for number, path in enumerate(main, 1):
-        picture = f"![Figure {number}]({folder.name}/{path.stem}.png)"
-        caption = found[path]["caption"]
+        picture = f"![Figure {number}]({quote(folder.name)}/{quote(path.stem)}.png)"
+        caption = md_prose(found[path]["caption"])
         lines += [picture, "", f"**Figure {number}.** {caption}", ""]
-    page = f"{folder.name}/README.md"
-    links = ", ".join(f"[{_title(p)}]({page}#{p.stem})" for p in found)
+    page = f"{quote(folder.name)}/README.md"
+    links = ", ".join(f"[{md(_title(p))}]({page}#{quote(p.stem)})" for p in found)
     return [*lines, f"All entries, each with data, notebook and provenance: {links}.", ""]
 
 # %% ../../nbs/core/reproduction/report.ipynb #d9b2636f
@@ -450,16 +456,10 @@ Research software; not for clinical use.</p>
 # %% ../../nbs/core/reproduction/report.ipynb #11693fc4
 def _html_table(markdown: str, most=40) -> str:
     "A Markdown table as HTML that scrolls; one of more than `most` rows folds."
-    titles, _, *rows = [_cells(line) for line in markdown.splitlines()]
+    titles, _, *rows = [md_cells(line) for line in markdown.splitlines()]
     table = f'<div class="scroll">{html_table(titles, rows)}</div>'
     if len(rows) <= most: return table
     return f"<details><summary>{len(rows)} rows</summary>{table}</details>"
-
-# %% ../../nbs/core/reproduction/report.ipynb #7cc16837
-def _cells(line: str) -> list[str]:
-    "Cells of a line of a Markdown table; an escaped bar does not divide."
-    inside = line.strip().strip("|")
-    return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", inside)]
 
 # %% ../../nbs/core/reproduction/report.ipynb #1c4280e3
 def _picture(path: Path, alt: str) -> str:
@@ -493,7 +493,7 @@ def _entry(path: Path, facts: dict) -> str:
     mark = '<p class="mark">Stand-in data and experts.</p>' if facts.get("stand_in") else ""
     below = f'<figcaption>{caption}</figcaption><details class="facts"><summary>made from</summary>{told}</details>'
     title = html.escape(_title(path))
-    return f'<figure id="{path.stem}"><h2>{title}</h2>{mark}{shown}{below}</figure>'
+    return f'<figure id="{html.escape(path.stem)}"><h2>{title}</h2>{mark}{shown}{below}</figure>'
 
 # %% ../../nbs/core/reproduction/report.ipynb #60512e96
 def paper(folder: str|Path # figures of one preset
@@ -505,7 +505,7 @@ def paper(folder: str|Path # figures of one preset
     mark = "\n".join(f'<p class="mark">{html.escape(note)}</p>' for note in noted_in(found))
     titles = {p.stem: html.escape(_title(p))
               for p, _ in found}
-    contents = "".join(f'<li><a href="#{stem}">{title}</a></li>' for stem, title in titles.items())
+    contents = "".join(f'<li><a href="#{quote(stem)}">{title}</a></li>' for stem, title in titles.items())
     n_tables = sum(p.with_suffix(".md").exists() for p, _ in found)
     n_figures = sum(p.with_suffix(".png").exists() for p, _ in found)
     body = "\n".join(_entry(p, f) for p, f in found)

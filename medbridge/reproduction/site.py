@@ -12,42 +12,45 @@ from dataclasses import asdict
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ..basics import InputError
+from ..markup import md, md_code, md_prose, md_row
 from .report import entries
 
 # %% ../../nbs/core/reproduction/site.ipynb #a033d0b9
 def _folded_table(path: Path, caption: str) -> str:
     "The table of a Markdown file without its caption, folded under the number of its rows."
     text = path.read_text(encoding="utf-8")
-    table = text.replace(caption, "").strip() if caption else text.strip()
+    for said in (caption, md_prose(caption)):
+        if said: text = text.replace(said, "")
+    table = text.strip()
     rows = table.count("\n") - 1
     return f"<details><summary>table, {rows} rows</summary>\n\n::: {{.wide}}\n\n{table}\n\n:::\n\n</details>\n"
 
 # %% ../../nbs/core/reproduction/site.ipynb #e80727bc
 def _notebook_link(root: Path, notebook: str) -> str:
     "The notebook that made a figure, with a link where it is part of the site."
-    if not (root/notebook).is_file(): return f"`{notebook}`"
+    if not (root/notebook).is_file(): return md_code(notebook)
     path = Path(notebook)
     inside = path.relative_to("nbs")
-    return f"[{path.stem}](../{inside})"
+    return f"[{md(path.stem)}](../{quote(inside.as_posix())})"
 
 # %% ../../nbs/core/reproduction/site.ipynb #f45709f3
 def _result(root: Path, path: Path, facts: dict) -> list[str]:
     "One figure or table: its heading and caption, what is seen, and links to its files."
-    at = f"../figures/{path.parent.name}/{path.stem}"
-    title = path.stem.replace("-", " ")
+    at = f"../figures/{quote(path.parent.name)}/{quote(path.stem)}"
+    title = md(path.stem.replace("-", " "))
     caption = facts.get("caption", "")
-    parts = [f"### {title.capitalize()}\n\n{caption}\n"]
+    parts = [f"### {title.capitalize()}\n\n{md_prose(caption)}\n"]
     table = path.with_suffix(".md")
     if path.with_suffix(".png").exists(): parts.append(f"[![{title}]({at}.png)]({at}.png)\n")
     elif table.exists(): parts.append(_folded_table(table, caption))
     endings = [e for e in ("csv", "json", "svg", "tex") if path.with_suffix(f".{e}").exists()]
     files = " · ".join(f"[{e}]({at}.{e})" for e in endings)
     made_by = _notebook_link(root, facts["notebook"])
-    commit = facts.get("commit")
-    return [*parts, f"Notebook {made_by}, commit `{commit}`: {files}\n"]
+    commit = md_code(facts.get("commit"))
+    return [*parts, f"Notebook {made_by}, commit {commit}: {files}\n"]
 
 # %% ../../nbs/core/reproduction/site.ipynb #ccf30291
 def page_head(title: str, description: str) -> str:
@@ -65,7 +68,7 @@ def results_page(root: Path # of the checkout
     parts = [page_head("Results", "Every committed figure and table, with its data and where it came from."), _RESULTS]
     for folder in filter(Path.is_dir, sorted((root/"figures").iterdir())):
         found = entries(folder)
-        if found: parts.append(f"## Preset `{folder.name}`\n")
+        if found: parts.append(f"## Preset {md_code(folder.name)}\n")
         pictures_first = sorted(found, key=_has_no_picture)
         for path, facts in pictures_first: parts += _result(root, path, facts)
     return "\n".join(parts)
@@ -82,13 +85,15 @@ def in_words(value) -> str:
     if value is True: return "yes"
     if isinstance(value, int): return f"{value:,}"
     if isinstance(value, dict):
-        counts = [f"{n:,} {name}" for name, n in value.items()]
+        counts = [f"{n:,} {md(name)}" for name, n in value.items()]
         return ", ".join(counts)
     if isinstance(value, (list, tuple)):
-        quoted = [f"`{x}`" for x in value]
-        return ", ".join(quoted)
+        return ", ".join(map(md_code, value))
     text = str(value)
-    return f"<{text}>" if text.startswith("http") else text
+    return f"<{quote(text, safe=_URL)}>" if text.startswith("http") else md_prose(text)
+
+
+_URL = "!#$%&'()*+,/:;=?@[]~" # signs that an address may hold
 
 # %% ../../nbs/core/reproduction/site.ipynb #cbd801e7
 def _is_said(value) -> bool:
@@ -100,9 +105,9 @@ def _is_said(value) -> bool:
 def _data_set(data_set) -> list[str]:
     "The section of a data set of the registry: the first line of its reader, and its facts."
     name = data_set.name
-    lines = [f"## {name} {{#{name}}}\n"]
+    lines = [f"## {md(name)} {{#{name}}}\n"]
     reader = getattr(data_set.read, "__doc__", None) or ""
-    if reader.strip(): lines.append(reader.strip().splitlines()[0] + "\n")
+    if reader.strip(): lines.append(md_prose(reader.strip().splitlines()[0]) + "\n")
     for key, value in asdict(data_set).items():
         if key in ("name", "read") or not _is_said(value): continue
         fact = key.replace("_", " ")
@@ -141,8 +146,8 @@ def data_sets_page() -> str:
     head = page_head("Data sets", "What can be read, under which licence, where to ask for it, and where it must lie.")
     table = ["| data set | images | licence |", "|---|---|---|"]
     for row in datasets.available().itertuples(index=False):
-        link = f"[{row.name}](#{row.name})"
-        table.append(f"| {link} | {row.images} | {row.licence} |")
+        link = f"[{md(row.name)}](#{row.name})"
+        table.append(md_row([link, md(row.images), md(row.licence)]))
     parts = [head, _DATA_SETS, "\n".join([*table, ""])]
     for data_set in datasets.SETS.values(): parts += _data_set(data_set)
     parts += [_phantom(name, SITES[name]) for name in datasets.PHANTOMS]
@@ -159,10 +164,10 @@ def _name_row(loaded, module: str, full: str, page: str) -> tuple[str, str]:
     "The name in small letters, to sort by, and its row of the table."
     name = full.removeprefix(module + ".")
     words = " ".join((getattr(loaded, name).__doc__ or "").split())
-    said = words.replace("|", "\\|")[:160]
+    said = md_prose(words[:160])
     path, anchor = page.split("#")
     notebook = path.removesuffix(".html") + ".ipynb"
-    return name.lower(), f"| [`{name}`](../{notebook}#{anchor}) | `{module}` | {said} |"
+    return name.lower(), md_row([f"[`{name}`](../{notebook}#{anchor})", f"`{module}`", said])
 
 # %% ../../nbs/core/reproduction/site.ipynb #3f4d6b15
 def _module_rows(module: str, symbols: dict) -> list[tuple[str, str]]:
