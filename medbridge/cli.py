@@ -7,6 +7,7 @@ __all__ = ['SKIPPED', 'parser', 'main']
 
 # %% ../nbs/core/cli.ipynb #7524472e
 import argparse, os, sys, warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
@@ -172,7 +173,8 @@ def _predict(args):
 def _entry(d, form: str, first: bool) -> str:
     "One diagnosis; the first brings what stands above all."
     import json
-    if form == "csv": return d.row_table().to_csv(index=False, header=first)
+    from medbridge.markup import save_csv
+    if form == "csv": return save_csv(d.row_table(), None, header=first)
     if form == "table": return ("" if first else "\n") + d.to_text() + "\n"
     entry = json.dumps([d.to_dict()], indent=1, ensure_ascii=False)
     return ("[\n" if first else ",\n") + entry[2:-2]
@@ -225,7 +227,8 @@ def _add_predict(commands, words):
     command = commands.add_parser("predict", help=about)
     _offer(command.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF"), words)
     _offer(command.add_argument("--model", default="embedded", help=model), words)
-    command.add_argument("--format", choices=["table", "json", "csv"], default="table")
+    forms = "csv: for spreadsheets, an apostrophe before names that would begin a formula; json: names as they are"
+    command.add_argument("--format", choices=["table", "json", "csv"], default="table", help=forms)
     _offer(command.add_argument("--explain", metavar="FOLDER", help=maps), words)
     command.add_argument("--top", type=int, default=3, help=top)
     command.add_argument("--on-error", choices=["skip", "raise"], default="skip", help=unread)
@@ -368,12 +371,24 @@ def _completion(args):
         raise InputError(problem, remedy="pip install shtab") from None
     print(shtab.complete(parser(words=True), args.shell))
 
+# %% ../nbs/core/cli.ipynb #ac63f5de
+@contextmanager
+def _warned_in_a_line():
+    "What the library warns of is a line on standard error, without the code that says it."
+    usual = warnings.formatwarning
+    def line(message, category, *where, **more):
+        return f"medbridge: {message}\n" if category is UserWarning else usual(message, category, *where, **more)
+    warnings.formatwarning = line
+    try: yield
+    finally: warnings.formatwarning = usual
+
 # %% ../nbs/core/cli.ipynb #2a0b76ec
 def main(argv: list[str]|None = None) -> int:
     """Run a command; input that cannot be used is one line on standard error and exit status 2, and 3 where some of it
     was left out."""
     args = parser().parse_args(argv)
-    try: status = args.run(args)
+    try:
+        with _warned_in_a_line(): status = args.run(args)
     except InputError as error:
         print(f"medbridge: {error}", file=sys.stderr)
         return 2

@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..basics import InputError, atomic_path, cache_dir, fingerprint, progress
 from .manifest import Manifest, age_band
+from ..markup import file_word, html_frame, plot_text, save_csv
 
 # %% ../../nbs/core/data/audit.ipynb #3e4d26b9
 SIDE = 48 # of the signature
@@ -93,7 +94,7 @@ def image_hashes(m: Manifest,              # its images are read
         except InputError: return nothing
 
     keys = _stamps(m, rows)
-    store = cache_dir("hashes")/f"{m.name}-{fingerprint(str(m.root), 'band 128')}.npz"
+    store = cache_dir("hashes")/f"{file_word(m.name)}-{fingerprint(str(m.root), 'band 128')}.npz"
     known = _kept_hashes(store)
     todo = {k: r for k, r in zip(keys, rows)
             if k and k not in known}
@@ -271,7 +272,11 @@ class Audit:
         "No leak, no missing file, no faulty row."
         return not self.table.loc[self.table["serious"], "count"].sum()
 
-    def _repr_html_(self): return self.table.to_html(index=False)
+    def to_csv(self, path: str|Path|None = None) -> str|None: # file; None: the text is given back
+        "The checks as a CSV for people: an apostrophe stands before names that a spreadsheet would calculate."
+        return save_csv(self.table, path)
+
+    def _repr_html_(self): return html_frame(self.table, index=False)
     def __repr__(self):
         return self.table.assign(meaning=self.table.meaning.where(
             self.table["count"] > 0, "").str.slice(0, 70)).to_string(index=False)
@@ -282,16 +287,17 @@ class Audit:
         fig, axes = plt.subplots(1, 2,
                                  figsize=(9, max(2.4, .26*len(self.prevalence) + 1)),
                                  width_ratios=[3, 2], layout="constrained")
-        self.prevalence.iloc[::-1].plot.barh(
+        shares = self.prevalence.rename(index=plot_text, columns=plot_text)
+        shares.iloc[::-1].plot.barh(
             ax=axes[0], width=.8, legend=True)
         axes[0].set(xlabel="share of positives among the observed", ylabel="")
         axes[0].legend(frameon=False)
         d = self.demographics.div(self.demographics.groupby(level=0).transform("sum"))
-        d.index = [f"{k}: {v}" for k, v in d.index]
+        d.index = [plot_text(f"{k}: {v}") for k, v in d.index]
         d.iloc[::-1].plot.barh(ax=axes[1],
                                width=.8, legend=False)
         axes[1].set(xlabel="share of the split's images", ylabel="")
-        fig.suptitle(f"{self.manifest.name}: {len(self.manifest):,} images, "
+        fig.suptitle(f"{plot_text(self.manifest.name)}: {len(self.manifest):,} images, "
                      f"{self.manifest.table.patient_id.nunique():,} patients",
                      fontsize=10)
         return fig

@@ -189,9 +189,9 @@ class AttentionExplorer(Explorer):
         where = f"query {data.query} of {data.expert} in block {data.layer}"
         left = img(overlay(data.pixels, data.heat), f"attention of {where}", 320)
         left += f"<br>{escape(data.expert)}, query {data.query}, block {data.layer}"
-        findings = escape(", ".join(data.masks)) if data.masks else "no finding with a known place in this image"
+        findings = ", ".join(data.masks) if data.masks else "no finding with a known place in this image"
         right = img(outlined(data.pixels, data.masks), f"outlines: {findings}", 320)
-        right += f"<br>{findings}"
+        right += f"<br>{escape(findings)}"
         rows = [inside_row(finding) for finding in data.table.itertuples()]
         table = scroll(html_table(["finding", "attention inside", "area", "maximum inside"], rows)) if rows else ""
         return side_by_side(left, right, table)

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..basics import InputError, did_you_mean
 from ..data.manifest import Manifest
+from ..markup import PLAIN
 
 # %% ../../nbs/core/explorers/frame.ipynb #6afcafa8
 def listed(images) -> list: # Manifest, or one or several paths or arrays
@@ -135,7 +136,7 @@ def scroll(html: str) -> str:
 
 def section(title: str, html: str) -> str:
     "A drawing under its title."
-    return f"<section><b>{escape(title)}</b>{html}</section>"
+    return f"<section class='{PLAIN}'><b>{escape(title)}</b>{html}</section>"
 
 # %% ../../nbs/core/explorers/frame.ipynb #5a137935
 def drawn(draw: Callable[[], str]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..basics import InputError, atomic_dir, did_you_mean, progress, write_json
-from ..markup import Markup, as_html, html_table
+from ..markup import PLAIN, Markup, as_html, file_word, html_table, save_csv
 from ..mixture.card import FEW, STATEMENT, gaps, gaps_of_image
 from ..mixture.core import Unread, check_files, image_list, named, read_each, skips, tell_unread
 from ..mixture.ood import HELD_OUT
@@ -186,7 +186,7 @@ class Diagnosis:
         table = f"<div style='max-height:30em;overflow:auto'>{_html_rows(self.table)}</div>"
         gaps = f"<details><summary>Not trained on</summary>{_bullets(self.gaps)}</details>"
         head = f"<h4>{escape(self.image)}</h4>{warned}{side_by_side(*pictures)}"
-        return f"<section>{head}{table}{gaps}<p><small>{STATEMENT}</small></p></section>"
+        return f"<section class='{PLAIN}'>{head}{table}{gaps}<p><small>{STATEMENT}</small></p></section>"
 
 # %% ../../nbs/core/reading/diagnose.ipynb #d2d4ef3b
 def _bullets(lines: list[str]) -> str:
@@ -218,6 +218,10 @@ class Diagnoses:
         (yes, no, not known), warnings."""
         return pd.concat([d.row_table() for d in self.items], ignore_index=True)
 
+    def to_csv(self, path: str|Path|None = None) -> str|None: # file; None: the text is given back
+        "The long table as a CSV for people: an apostrophe stands before names that a spreadsheet would calculate."
+        return save_csv(self.table(), path)
+
     def save(self, folder: str|Path # made, or replaced if it was written by this function
             ) -> Path:
         "As `saving`. Raises `InputError` for a folder that holds other files."
@@ -241,8 +245,10 @@ def _save_heatmaps(d: Diagnosis, folder: Path, number: int) -> dict[str, str]: #
     files: dict[str, str] = {}
     pixels = d.pixels if d.heatmaps else None
     for label, heat in d.heatmaps.items():
-        word = label.replace(" ", "_").replace("/", "_")
-        files[label] = f"{number:04d}-{Path(d.image).stem}-{word}.png"
+        word = file_word(label).replace(" ", "_")
+        name = f"{number:04d}-{Path(d.image).stem}-{word}"
+        # two labels may differ by signs alone that no file's name has
+        files[label] = f"{name}-{len(files)}.png" if f"{name}.png" in files.values() else f"{name}.png"
         show_png(folder/files[label], overlay(pixels, heat))
     return files
 

@@ -345,7 +345,7 @@ def _tell_one_class(targets: np.ndarray, labels: list[str]) -> None: # (n, Y) of
         if without: said.append(f"no {kind} of {', '.join(without)}")
     if not said: return
     warnings.warn(f"Among the validation images is {' and '.join(said)}: such labels have no part in the choice "
-                  "of the epoch, and cannot be calibrated.", stacklevel=4)
+                  "of the epoch, and only the prior could calibrate them.", stacklevel=4)
 
 
 def _key(model: Mixture, train: Manifest, *options) -> str:
