@@ -314,6 +314,9 @@ def _table_checks(m: Manifest, problems: pd.DataFrame) -> list[tuple]:
     rows = [("patients in two splits", int((splits > 1).sum()), True, "the same person is trained and tested on")]
     for check, words, meaning in (
             ("paths listed twice", "listed twice", "keep one of the rows"),
+            ("patients written in two ways", "written in two ways", "write each in one"),
+            ("paths out of the folder", "leads out of the folder", "correct them, or say `outside=True`"),
+            ("folders in place of images", "path is a folder", "name their images"),
             ("image files missing", "image is missing", "fetch them, or `check(on_error='skip')`"),
             ("image files empty", "file is empty", "fetch them again"),
             ("label values other than 1, 0, -1, blank", "^The value", "recode them"),

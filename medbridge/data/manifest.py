@@ -6,7 +6,7 @@
 __all__ = ['COLUMNS', 'SPLITS', 'AGE_BANDS', 'Manifest', 'report_error', 'age_band', 'content_key', 'pseudonym', 'open_manifest']
 
 # %% ../../nbs/core/data/manifest.ipynb #04a029ac
-import html, os
+import html, os, posixpath, re, stat, unicodedata, warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,6 +111,7 @@ class Manifest:
 
 
 def _require_columns(self: Manifest) -> None:
+    _check_names(self)
     missing = [repr(c) for c in ("path", "patient_id", *self.labels)
                if c not in self.table.columns]
     if not missing: return
@@ -119,6 +120,21 @@ def _require_columns(self: Manifest) -> None:
     raise InputError(f"The table lacks the column{plural} {', '.join(missing)}; it has {there}.",
                      self.facts.get("source"),
                      remedy="rename the column, or pass `columns={'theirs': 'ours'}` to `from_csv`.")
+
+
+def _check_names(self: Manifest) -> None:
+    "Raise `InputError` for a label or column that is there twice, and for a label with the name of another fact."
+    source = self.facts.get("source")
+    rename = "rename the column, such as to '{0} label', or pass `columns={{'{0}': '{0} label'}}` to `from_csv`."
+    for label in self.labels:
+        if self.labels.count(label) > 1:
+            raise InputError(f"The label '{label}' is named twice.", source, remedy="name each label once.")
+        if label in COLUMNS:
+            problem = f"The label '{label}' has the name of a column that every table has."
+            raise InputError(problem, source, remedy=rename.format(label))
+    twice = self.table.columns[self.table.columns.duplicated()]
+    if len(twice):
+        raise InputError(f"The column '{twice[0]}' is there twice.", source, remedy="rename or delete one of them.")
 
 # %% ../../nbs/core/data/manifest.ipynb #b0656855
 def _subset(self: Manifest, index) -> Manifest:
@@ -199,8 +215,8 @@ def _fingerprint(self: Manifest) -> str:
 Manifest.fingerprint = property(_fingerprint) # type: ignore[assignment]  # mypy knows no property that is added later
 
 # %% ../../nbs/core/data/manifest.ipynb #1a7e7398
-def _duplicate_paths(t: pd.DataFrame) -> np.ndarray:
-    return np.flatnonzero(t.path.duplicated() & t.path.notna())
+def _duplicate_paths(paths: pd.Series) -> np.ndarray: # of `_one_spelling`
+    return np.flatnonzero(paths.duplicated() & paths.notna())
 
 
 def _two_splits(t: pd.DataFrame) -> np.ndarray:
@@ -221,18 +237,70 @@ def _bad_labels(t: pd.DataFrame, labels: list[str]) -> dict[str, np.ndarray]:
         if wrong.any(): rows[label] = np.flatnonzero(wrong)
     return rows
 
+# %% ../../nbs/core/data/manifest.ipynb #3c1cf47b
+def _one_spelling(paths: pd.Series, root: Path|None) -> pd.Series:
+    "Each path in one form, relative to the root where it lies there; None where it is blank."
+    detour = r"^\s*$|(?:^|/)\.{1,2}(?:/|$)|//|^/|[^\x00-\x7f]"
+    keys = paths.astype(object).where(paths.notna(), None)
+    odd = keys.notna() & keys.astype(str).str.contains(detour)
+    keys[odd] = [_straight(path, root) for path in keys[odd]]
+    folded = keys.str.casefold()
+    for _, some in keys[folded.duplicated(keep=False) & ~keys.duplicated(keep=False)].groupby(folded):
+        for r in some.index[1:]:
+            if _is_same(root, some.iloc[0], some[r]): keys[r] = some.iloc[0]
+    return keys
+
+
+def _straight(path: str, root: Path|None) -> str|None:
+    if not path.strip(): return None
+    short = posixpath.normpath(path)
+    top = "" if root is None else posixpath.abspath(root)
+    if top and short.startswith(top + "/"): short = short[len(top) + 1:]
+    return unicodedata.normalize("NFC", short)
+
+
+def _is_same(root: Path|None, a: str, b: str) -> bool:
+    "Whether two paths lead to one file."
+    here = root or Path()
+    try: return os.path.samefile(here/a, here/b)
+    except (OSError, ValueError): return False
+
+# %% ../../nbs/core/data/manifest.ipynb #309cff0a
+def _one_name(patients: pd.Series) -> pd.Series:
+    "Each patient in one form; missing where it is blank."
+    known = {who: _plain_name(who) for who in pd.unique(patients.dropna())}
+    names = patients.astype(object).map(known)
+    return names.where(names.notna() & (names != ""), None)
+
+
+def _plain_name(who) -> str:
+    composed = unicodedata.normalize("NFKC", str(who))
+    return " ".join("".join(c for c in composed if unicodedata.category(c) != "Cf").split())
+
+
+def _tell_alike(self: Manifest) -> None:
+    "Warn of patients that only capital letters tell apart."
+    names = pd.Series(_one_name(self.table.patient_id).dropna().unique(), dtype=object)
+    folded = names.str.casefold()
+    alike = names[folded.duplicated(keep=False)]
+    if not len(alike): return
+    such = "" if self.private else f", such as {' and '.join(map(repr, alike[folded == folded[alike.index[0]]]))}"
+    warnings.warn(f"Only capital letters tell {len(alike):,} patients of '{self.name}' apart{such}: they count as different people.",
+                  stacklevel=3)
+
 # %% ../../nbs/core/data/manifest.ipynb #41558f08
 def _plain(value):
     return f"{value:g}" if isinstance(value, (float, np.floating)) else value
 
 
 def _file_size(path: Path) -> int:
-    try: return os.stat(path).st_size
-    except OSError: return -1
+    try: found = os.stat(path)
+    except (OSError, ValueError): return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -2
 
 
 def _file_sizes(paths: list[Path]) -> np.ndarray:
-    "(n,) bytes, -1 for what is not there."
+    "(n,) bytes, -1 for what is not there, -2 for what is no file."
     return np.fromiter(map(_file_size, paths), np.int64, len(paths))
 
 # %% ../../nbs/core/data/manifest.ipynb #a8724a3c
@@ -240,6 +308,7 @@ class _Report:
     "Problems of a manifest, one at a time."
     def __init__(self, m: Manifest):
         self.private, self.source = m.private, m.facts.get("source")
+        self.root, self.outside = m.root, bool(m.facts.get("outside"))
         self.lines = np.arange(1, len(m) + 1)
         if "source_row" in m.table: self.lines = m.table["source_row"].to_numpy()
         self.found: list[dict] = []
@@ -258,25 +327,38 @@ class _Report:
         return pd.DataFrame(self.found, columns=["problem", "file", "row", "position", "remedy"])
 
 # %% ../../nbs/core/data/manifest.ipynb #5fc70217
-def _first_lines(t: pd.DataFrame, lines: np.ndarray) -> dict:
-    "Path -> row of the table in which it is named first."
-    first = ~t.path.duplicated().to_numpy()
-    return dict(zip(t.path[first], lines[first]))
+def _first_rows(keys: pd.Series) -> dict:
+    "Key -> position of the row in which it is named first."
+    first = np.flatnonzero(~keys.duplicated())
+    return dict(zip(keys.iloc[first], first))
 
 
 def _path_problems(report: _Report, t: pd.DataFrame) -> None:
-    for r in np.flatnonzero(t.path.isna()):
+    keys = _one_spelling(t.path, report.root)
+    for r in np.flatnonzero(keys.isna()):
         report.add(r, "The path is blank.", "fill it in, or drop the row.")
-    twice = _duplicate_paths(t)
-    first = _first_lines(t, report.lines) if len(twice) else {}
+    twice = _duplicate_paths(keys)
+    first = _first_rows(keys) if len(twice) else {}
     for r in twice:
-        shown = report.show(t.path[r])
-        line = first[t.path[r]]
-        report.add(r, f"The path {shown} is listed twice (first in row {line}).", "keep one of the rows.")
+        at = first[keys.iloc[r]]
+        same = "" if t.path[r] == t.path[at] else f": there the file is called {report.show(t.path[at])}"
+        said = f"The path {report.show(t.path[r])} is listed twice (first in row {report.lines[at]}{same})."
+        report.add(r, said, "keep one of the rows.")
+    if report.root is None or report.outside: return
+    for r in np.flatnonzero(keys.fillna("").str.match(r"/|\.\.(/|$)")):
+        report.add(r, f"The path {report.show(t.path[r])} leads out of the folder of the images ({report.root}).",
+                   "put the image there, correct `root`, or pass `outside=True` to `from_csv` if it is meant.")
 
 
 def _patient_problems(report: _Report, t: pd.DataFrame) -> None:
-    for r in np.flatnonzero(t.patient_id.isna()):
+    names = _one_name(t.patient_id)
+    first = _first_rows(names)
+    for r in np.flatnonzero(names.notna() & (names.map(first).map(dict(enumerate(t.patient_id))) != t.patient_id)):
+        at = first[names.iloc[r]]
+        report.add(r, f"The patient {report.show(t.patient_id[r])} is written in two ways (in row {report.lines[at]} "
+                      f"as {report.show(t.patient_id[at])}).",
+                   "write it in one: blanks, or the form of a letter, must not make two patients of one.")
+    for r in np.flatnonzero(names.isna()):
         report.add(r, "The patient_id is blank.", "give every image a patient, so that no patient lands in two splits; "
                                                   "if there is one image per patient use the file name.")
     unknown = t.split.notna() & ~t.split.isin(SPLITS)
@@ -322,11 +404,13 @@ def _decode_problems(self: Manifest, report: _Report, images: bool|int, sizes: n
 
 
 def _file_problems(self: Manifest, report: _Report, images: bool|int) -> None:
-    paths, named = self.paths, self.table.path.notna()
+    paths, named = self.paths, self.table.path.fillna("").str.strip() != ""
     sizes = _file_sizes(paths)
     fetch = f"fetch it, or correct the path or the root folder ({self.root})."
-    for r in np.flatnonzero((sizes < 0) & named):
+    for r in np.flatnonzero((sizes == -1) & named):
         report.add(r, "The image is missing.", fetch, paths[r])
+    for r in np.flatnonzero((sizes == -2) & named):
+        report.add(r, "The path is a folder, not an image.", "name its images, one in a row.", paths[r])
     for r in np.flatnonzero((sizes == 0) & named):
         report.add(r, "The image file is empty.", "fetch it again.", paths[r])
     if images is not False: _decode_problems(self, report, images, sizes)
@@ -381,6 +465,7 @@ def _check(self: Manifest,
         raise InputError(f"Data set '{self.name}' has no rows.", self.facts.get("source"),
                          remedy="check the table and the filters applied to it.")
     found = self.problems(files, images)
+    _tell_alike(self)
     if not len(found): return self
     if on_error == "raise": raise report_error(found, self.name)
     positions = np.arange(len(self))

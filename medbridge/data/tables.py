@@ -38,19 +38,32 @@ def find_table(folder: str|Path, # where to look
 
 # %% ../../nbs/core/data/tables.ipynb #fbea2320
 def _unpacked(data: bytes, path: Path) -> bytes:
-    "Content by its first bytes: gzip, bzip2, the first file of a zip, or as it is."
+    "Content by its first bytes: gzip, bzip2, the one file of a zip, or as it is."
     import bz2, gzip, zipfile
     if data[:2] == b"\x1f\x8b": return gzip.decompress(data)
     if data[:3] == b"BZh": return bz2.decompress(data)
     if data[:4] != b"PK\x03\x04": return data
-    with zipfile.ZipFile(path) as z:
-        files = (n for n in z.namelist() if not n.endswith("/"))
-        return z.read(next(files))
+    with zipfile.ZipFile(path) as z: return z.read(_only_table(z.namelist(), path))
+
+
+def _only_table(names: list[str], path: Path) -> str:
+    "The table among the files of a zip. Raises `InputError` for none, and for several."
+    # what systems add of their own is no file that anybody packed
+    files = [n for n in names if not n.endswith("/") and not n.startswith("__MACOSX/") and not Path(n).name.startswith(".")]
+    tables = [n for n in files if Path(n).suffix.lower() in (".csv", ".tsv", ".txt")] if len(files) > 1 else files
+    csv = [n for n in tables if Path(n).suffix.lower() != ".txt"]   # beside a table a text is a note
+    tables = csv or tables
+    if len(tables) == 1: return tables[0]
+    if not tables: raise InputError("The zip file holds no table.", path, remedy="pack the CSV, or give it as it is.")
+    named = ", ".join(map(repr, tables[:10]))
+    raise InputError(f"The zip file holds {len(tables)} tables: {named}.", path,
+                     remedy="which one is it? unpack it and give that one, or pack it alone.")
 
 
 def _bytes(path: Path) -> bytes:
     "The content, unpacked."
     try: return _unpacked(Path(path).read_bytes(), path)
+    except InputError: raise
     except Exception as error: # decompressors raise whatever damaged input leads them to
         raise InputError(f"The table cannot be unpacked: {type(error).__name__}.", path,
                          remedy="the file is damaged or incomplete; fetch it again.") from None

@@ -354,11 +354,15 @@ def from_csv(path: str|Path,                # table
              on_error="raise",              # raise, or skip faulty rows (recorded in facts["skipped"])
              check: bool = True,            # look at paths, duplicates, splits and values now
              credentialed: bool = False,    # True: no image, identifier or date of it leaves the machine
+             outside: bool = False,         # True: paths may lead out of `root`
             ) -> Manifest:
     "A manifest from your own table, checked. Raises `InputError` naming file, row and remedy."
     path, columns = Path(path), columns or {}
     table = read_csv(path, [], None,
                      text=[*COLUMNS[:-1], "age", *columns]).rename(columns=columns)
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise InputError(f"The column '{twice[0]}' is there twice.", path, remedy="rename other columns in `columns`.")
     missing = [c for c in ("path", "patient_id") if c not in table.columns]
     if missing:
         has = ", ".join(map(repr, table.columns[:20]))
@@ -366,8 +370,8 @@ def from_csv(path: str|Path,                # table
                          remedy="rename the column, or pass columns={'theirs': 'ours'}.")
     labels = _labels_of(table, labels, path)
     root = Path(root) if root else path.parent
-    m = Manifest(table, labels, name or path.stem, root, credentialed,
-                 facts=dict(source=str(path)))
+    facts = dict(source=str(path), **(dict(outside=True) if outside else {}))
+    m = Manifest(table, labels, name or path.stem, root, credentialed, facts=facts)
     return m.check(on_error=on_error) if check else m
 
 # %% ../../nbs/core/datasets/registry.ipynb #0b2b4be4
