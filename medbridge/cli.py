@@ -377,7 +377,8 @@ def _warned_in_a_line():
     "What the library warns of is a line on standard error, without the code that says it."
     usual = warnings.formatwarning
     def line(message, category, *where, **more):
-        return f"medbridge: {message}\n" if category is UserWarning else usual(message, category, *where, **more)
+        if category is UserWarning: return f"medbridge: {message}\n"
+        return usual(message, category, *where, **more)
     warnings.formatwarning = line
     try: yield
     finally: warnings.formatwarning = usual

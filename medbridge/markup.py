@@ -71,7 +71,7 @@ def one_line(value) -> str:
     "A value as text without line ends."
     return _LINE_ENDS.sub(" ", str(value)).strip("\t")
 
-
+# %% ../nbs/core/markup.ipynb #e45aa55f
 _MARKS = re.compile(r"""[\\`*~^$|{}]          # code, emphasis, superscript, equations, cells, attributes
                       | (?<![^\W_])_ | _(?![^\W_])   # emphasis, at the edge of a word
                       | \](?=[(\[{:])            # links
@@ -90,7 +90,8 @@ def md(value) -> str:
 def md_prose(text: str) -> str:
     "Words of our own with names in them, as Markdown: what stands between two backticks stays code, all else is text."
     parts = re.split(r"(`[^`\n]+`)", one_line(text))
-    return "".join(part if number % 2 else md(part) for number, part in enumerate(parts))
+    parts[::2] = map(md, parts[::2])
+    return "".join(parts)
 
 
 def from_md(text: str) -> str:
@@ -101,7 +102,8 @@ def from_md(text: str) -> str:
 def md_code(value) -> str:
     "A value as code in Markdown; as text where it has signs that not every reader leaves alone in code."
     text = one_line(value)
-    return f"`{text}`" if text.strip() and not set(text) & set("`<>|$") else md(text)
+    special = any(sign in text for sign in "`<>|$")
+    return md(text) if special or not text.strip() else f"`{text}`"
 
 # %% ../nbs/core/markup.ipynb #9893bafb
 def md_row(cells) -> str: # ready as Markdown
@@ -116,20 +118,23 @@ def md_cells(line: str # of a Markdown table
     return [from_md(cell.strip()) for cell in re.findall(r"(?:[^|\\]|\\.)+|(?<=\|)(?=\|)", inside)]
 
 # %% ../nbs/core/markup.ipynb #e7c82540
-_LATEX = {**{sign: "\\" + sign for sign in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}",
-          "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "–": "--"}
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--",
+          "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+_LATEX |= {sign: "\\" + sign for sign in "&%$#_{}"}
 
 
 def latex(value) -> str:
     "A value as text of a LaTeX document."
-    return "".join(_LATEX.get(sign, sign) for sign in one_line(value))
+    signs = one_line(value)
+    return "".join(_LATEX.get(sign, sign) for sign in signs)
 
 
 def latex_row(cells) -> str: # ready as LaTeX
     "A line of a LaTeX table."
     line = " & ".join(cells)
     # the end of the line before takes a bracket as a length, and a star as its own
-    return ("{}" if line.startswith(("[", "*")) else "") + line + r" \\"
+    if line.startswith(("[", "*")): line = "{}" + line
+    return line + r" \\"
 
 # %% ../nbs/core/markup.ipynb #ba3821ac
 def plot_text(value) -> str:
@@ -147,20 +152,26 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _begins_formula(value) -> bool: # also behind apostrophes
+    return isinstance(value, str) and bool(_FORMULA.match(value))
+
+
 def _marked(value):
     "A cell that no spreadsheet calculates."
-    if not isinstance(value, str) or not _FORMULA.match(value) or _is_number(value): return value
+    if not _begins_formula(value) or _is_number(value): return value
     return f"'{value}"
 
 
 def _unmarked(value):
-    if isinstance(value, str) and value.startswith("'") and _FORMULA.match(value): return value[1:]
-    return value
+    return value[1:] if _begins_formula(value) and value[0] == "'" else value
 
 # %% ../nbs/core/markup.ipynb #fe90925e
 def _each_text(table, change): # a DataFrame -> a DataFrame
     "Columns of text, and the head, changed cell by cell."
-    changed = table.apply(lambda column: column if column.dtype.kind in "biufc" else column.map(change))
+    def of_column(column):
+        is_text = column.dtype.kind not in "biufc"
+        return column.map(change) if is_text else column
+    changed = table.apply(of_column)
     changed.columns = [change(c) for c in table.columns]
     return changed
 
@@ -174,7 +185,7 @@ def from_spreadsheet(table): # a DataFrame -> a DataFrame
     "What `for_spreadsheet` was given."
     return _each_text(table, _unmarked)
 
-
+# %% ../nbs/core/markup.ipynb #dbc5e633
 def save_csv(table,      # a DataFrame
              path,       # file; None: the text is given back
              **options,  # of its `to_csv`

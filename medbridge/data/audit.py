@@ -293,11 +293,13 @@ class Audit:
         axes[0].set(xlabel="share of positives among the observed", ylabel="")
         axes[0].legend(frameon=False)
         d = self.demographics.div(self.demographics.groupby(level=0).transform("sum"))
-        d.index = [plot_text(f"{k}: {v}") for k, v in d.index]
+        d.index = [f"{k}: {v}" for k, v in d.index]
+        d = d.rename(index=plot_text)
         d.iloc[::-1].plot.barh(ax=axes[1],
                                width=.8, legend=False)
         axes[1].set(xlabel="share of the split's images", ylabel="")
-        fig.suptitle(f"{plot_text(self.manifest.name)}: {len(self.manifest):,} images, "
+        name = plot_text(self.manifest.name)
+        fig.suptitle(f"{name}: {len(self.manifest):,} images, "
                      f"{self.manifest.table.patient_id.nunique():,} patients",
                      fontsize=10)
         return fig

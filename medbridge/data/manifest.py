@@ -6,7 +6,7 @@
 __all__ = ['COLUMNS', 'SPLITS', 'AGE_BANDS', 'Manifest', 'report_error', 'age_band', 'content_key', 'pseudonym', 'open_manifest']
 
 # %% ../../nbs/core/data/manifest.ipynb #04a029ac
-import html, os, posixpath, re, stat, unicodedata, warnings
+import html, os, posixpath, stat, unicodedata, warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -238,25 +238,12 @@ def _bad_labels(t: pd.DataFrame, labels: list[str]) -> dict[str, np.ndarray]:
     return rows
 
 # %% ../../nbs/core/data/manifest.ipynb #3c1cf47b
-def _one_spelling(paths: pd.Series, root: Path|None) -> pd.Series:
-    "Each path in one form, relative to the root where it lies there; None where it is blank."
-    detour = r"^\s*$|(?:^|/)\.{1,2}(?:/|$)|//|^/|[^\x00-\x7f]"
-    keys = paths.astype(object).where(paths.notna(), None)
-    odd = keys.notna() & keys.astype(str).str.contains(detour)
-    keys[odd] = [_straight(path, root) for path in keys[odd]]
-    folded = keys.str.casefold()
-    for _, some in keys[folded.duplicated(keep=False) & ~keys.duplicated(keep=False)].groupby(folded):
-        for r in some.index[1:]:
-            if _is_same(root, some.iloc[0], some[r]): keys[r] = some.iloc[0]
-    return keys
-
-
 def _straight(path: str, root: Path|None) -> str|None:
+    "A path without its detours; None for blanks."
     if not path.strip(): return None
     short = posixpath.normpath(path)
-    top = "" if root is None else posixpath.abspath(root)
-    if top and short.startswith(top + "/"): short = short[len(top) + 1:]
-    return unicodedata.normalize("NFC", short)
+    top = "" if root is None else posixpath.abspath(root) + "/"
+    return unicodedata.normalize("NFC", short.removeprefix(top))
 
 
 def _is_same(root: Path|None, a: str, b: str) -> bool:
@@ -265,28 +252,50 @@ def _is_same(root: Path|None, a: str, b: str) -> bool:
     try: return os.path.samefile(here/a, here/b)
     except (OSError, ValueError): return False
 
+# %% ../../nbs/core/data/manifest.ipynb #7e6fae28
+_DETOUR = r"^\s*$|(?:^|/)\.{1,2}(?:/|$)|//|^/|[^\x00-\x7f]"
+
+
+def _one_spelling(paths: pd.Series, root: Path|None) -> pd.Series:
+    "Each path in one form, relative to the root where it lies there; None where it is blank."
+    keys = paths.astype(object).where(paths.notna(), None)
+    text = keys.fillna("").astype(str)
+    odd = text.str.contains(_DETOUR) & paths.notna()
+    keys[odd] = [_straight(path, root) for path in keys[odd]]
+    folded = keys.str.casefold()
+    alike = folded.duplicated(keep=False) & ~keys.duplicated(keep=False)
+    for _, some in keys[alike].groupby(folded):
+        first, *others = some.index
+        for r in others:
+            if _is_same(root, keys[first], keys[r]): keys[r] = keys[first]
+    return keys
+
 # %% ../../nbs/core/data/manifest.ipynb #309cff0a
 def _one_name(patients: pd.Series) -> pd.Series:
     "Each patient in one form; missing where it is blank."
-    known = {who: _plain_name(who) for who in pd.unique(patients.dropna())}
+    each = pd.unique(patients.dropna())
+    known = dict(zip(each, map(_plain_name, each)))
     names = patients.astype(object).map(known)
     return names.where(names.notna() & (names != ""), None)
 
 
 def _plain_name(who) -> str:
     composed = unicodedata.normalize("NFKC", str(who))
-    return " ".join("".join(c for c in composed if unicodedata.category(c) != "Cf").split())
+    visible = [c for c in composed if unicodedata.category(c) != "Cf"]
+    return " ".join("".join(visible).split())
 
-
+# %% ../../nbs/core/data/manifest.ipynb #cce207a5
 def _tell_alike(self: Manifest) -> None:
     "Warn of patients that only capital letters tell apart."
-    names = pd.Series(_one_name(self.table.patient_id).dropna().unique(), dtype=object)
+    each = _one_name(self.table.patient_id).dropna().unique()
+    names = pd.Series(each, dtype=object)
     folded = names.str.casefold()
     alike = names[folded.duplicated(keep=False)]
     if not len(alike): return
-    such = "" if self.private else f", such as {' and '.join(map(repr, alike[folded == folded[alike.index[0]]]))}"
-    warnings.warn(f"Only capital letters tell {len(alike):,} patients of '{self.name}' apart{such}: they count as different people.",
-                  stacklevel=3)
+    pair = alike[folded == folded[alike.index[0]]]
+    such = "" if self.private else f", such as {' and '.join(map(repr, pair))}"
+    problem = f"Only capital letters tell {len(alike):,} patients of '{self.name}' apart{such}"
+    warnings.warn(f"{problem}: they count as different people.", stacklevel=3)
 
 # %% ../../nbs/core/data/manifest.ipynb #41558f08
 def _plain(value):
@@ -308,7 +317,8 @@ class _Report:
     "Problems of a manifest, one at a time."
     def __init__(self, m: Manifest):
         self.private, self.source = m.private, m.facts.get("source")
-        self.root, self.outside = m.root, bool(m.facts.get("outside"))
+        self.root = m.root
+        self.outside = bool(m.facts.get("outside"))
         self.lines = np.arange(1, len(m) + 1)
         if "source_row" in m.table: self.lines = m.table["source_row"].to_numpy()
         self.found: list[dict] = []
@@ -332,7 +342,7 @@ def _first_rows(keys: pd.Series) -> dict:
     first = np.flatnonzero(~keys.duplicated())
     return dict(zip(keys.iloc[first], first))
 
-
+# %% ../../nbs/core/data/manifest.ipynb #e3d46a30
 def _path_problems(report: _Report, t: pd.DataFrame) -> None:
     keys = _one_spelling(t.path, report.root)
     for r in np.flatnonzero(keys.isna()):
@@ -341,26 +351,36 @@ def _path_problems(report: _Report, t: pd.DataFrame) -> None:
     first = _first_rows(keys) if len(twice) else {}
     for r in twice:
         at = first[keys.iloc[r]]
-        same = "" if t.path[r] == t.path[at] else f": there the file is called {report.show(t.path[at])}"
-        said = f"The path {report.show(t.path[r])} is listed twice (first in row {report.lines[at]}{same})."
-        report.add(r, said, "keep one of the rows.")
+        line = report.lines[at]
+        here, there = report.show(t.path[r]), report.show(t.path[at])
+        same = "" if here == there else f": there the file is called {there}"
+        report.add(r, f"The path {here} is listed twice (first in row {line}{same}).", "keep one of the rows.")
     if report.root is None or report.outside: return
-    for r in np.flatnonzero(keys.fillna("").str.match(r"/|\.\.(/|$)")):
-        report.add(r, f"The path {report.show(t.path[r])} leads out of the folder of the images ({report.root}).",
+    leads_out = keys.fillna("").str.match(r"/|\.\.(/|$)")
+    for r in np.flatnonzero(leads_out):
+        here = report.show(t.path[r])
+        report.add(r, f"The path {here} leads out of the folder of the images ({report.root}).",
                    "put the image there, correct `root`, or pass `outside=True` to `from_csv` if it is meant.")
 
-
-def _patient_problems(report: _Report, t: pd.DataFrame) -> None:
+# %% ../../nbs/core/data/manifest.ipynb #92e899eb
+def _name_problems(report: _Report, t: pd.DataFrame) -> None:
     names = _one_name(t.patient_id)
-    first = _first_rows(names)
-    for r in np.flatnonzero(names.notna() & (names.map(first).map(dict(enumerate(t.patient_id))) != t.patient_id)):
-        at = first[names.iloc[r]]
-        report.add(r, f"The patient {report.show(t.patient_id[r])} is written in two ways (in row {report.lines[at]} "
-                      f"as {report.show(t.patient_id[at])}).",
+    known = np.flatnonzero(names.notna())
+    first = names.iloc[known].map(_first_rows(names)).to_numpy(int)
+    ids = t.patient_id.to_numpy(object)
+    other = ids[known] != ids[first]
+    for r, at in zip(known[other], first[other]):
+        here, there = report.show(t.patient_id[r]), report.show(t.patient_id[at])
+        line = report.lines[at]
+        report.add(r, f"The patient {here} is written in two ways (in row {line} as {there}).",
                    "write it in one: blanks, or the form of a letter, must not make two patients of one.")
     for r in np.flatnonzero(names.isna()):
         report.add(r, "The patient_id is blank.", "give every image a patient, so that no patient lands in two splits; "
                                                   "if there is one image per patient use the file name.")
+
+
+def _patient_problems(report: _Report, t: pd.DataFrame) -> None:
+    _name_problems(report, t)
     unknown = t.split.notna() & ~t.split.isin(SPLITS)
     for r in np.flatnonzero(unknown):
         report.add(r, f"The split {t.split[r]!r} is not known.", f"use {', '.join(SPLITS)}, or leave it blank.")
@@ -404,7 +424,8 @@ def _decode_problems(self: Manifest, report: _Report, images: bool|int, sizes: n
 
 
 def _file_problems(self: Manifest, report: _Report, images: bool|int) -> None:
-    paths, named = self.paths, self.table.path.fillna("").str.strip() != ""
+    paths = self.paths
+    named = self.table.path.fillna("").str.strip() != ""
     sizes = _file_sizes(paths)
     fetch = f"fetch it, or correct the path or the root folder ({self.root})."
     for r in np.flatnonzero((sizes == -1) & named):
@@ -464,8 +485,8 @@ def _check(self: Manifest,
     if not len(self):
         raise InputError(f"Data set '{self.name}' has no rows.", self.facts.get("source"),
                          remedy="check the table and the filters applied to it.")
-    found = self.problems(files, images)
     _tell_alike(self)
+    found = self.problems(files, images)
     if not len(found): return self
     if on_error == "raise": raise report_error(found, self.name)
     positions = np.arange(len(self))
@@ -506,14 +527,18 @@ def _summary(self: Manifest) -> pd.DataFrame:
 
 def _repr_html_(self: Manifest) -> str:
     sizes = self.table.split.value_counts()
-    splits = html.escape(", ".join(f"{s} {n:,}" for s, n in sizes.items())) or "no splits"
+    named = [f"{s} {n:,}" for s, n in sizes.items()]
+    splits = html.escape(", ".join(named)) or "no splits"
     patients = self.table.patient_id.nunique()
     count = f"{len(self):,} images, {patients:,} patients ({splits})"
-    rows = "" if self.private else html_frame(self.table.head(3), index=False, max_cols=14)
+    rows = "" if self.private else html_frame(self.table.head(3),
+                                              index=False,
+                                              max_cols=14)
     labels = html_frame(self.summary().round(3))
     part = html.escape(str(self.facts.get("part", "")))
     if part: part = f"<p>Part of the data set: {part}.</p>"
-    return plain(f"<p><b>{html.escape(self.name)}</b>: {count}</p>{part}{rows}{labels}")
+    name = html.escape(self.name)
+    return plain(f"<p><b>{name}</b>: {count}</p>{part}{rows}{labels}")
 
 
 Manifest.summary, Manifest._repr_html_ = _summary, _repr_html_

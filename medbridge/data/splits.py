@@ -38,7 +38,8 @@ def _stratified(has: np.ndarray, share: float, seed: int) -> np.ndarray:
     healthy = ~has.any(1)
     # the column of the healthy keeps their share, and gives data sets without labels something to go by
     y = np.column_stack([has[:, some], healthy]).astype(int)
-    if y.shape[1] == 1: y = np.repeat(y, 2, axis=1)   # nobody has a label: one column alone is refused
+    if y.shape[1] == 1:   # nobody has a label: one column alone is refused
+        y = np.repeat(y, 2, axis=1)
     splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -63,7 +64,9 @@ def _take(has: np.ndarray, share: float, seed: int) -> np.ndarray:
 def _lightest(has: np.ndarray, among: np.ndarray, rng) -> int|None: # (P, Y); (P,) bool
     "One of some patients with the fewest labels, drawn; None where there is none."
     if not among.any(): return None
-    burden = np.where(among, has.sum(1), has.shape[1] + 1)
+    burden = np.where(among,
+                      has.sum(1),
+                      has.shape[1] + 1)
     return int(rng.choice(np.flatnonzero(burden == burden.min())))
 
 
@@ -86,24 +89,61 @@ def _reach_test(has: np.ndarray, split: np.ndarray, first: str, seed: int) -> No
     for j in np.argsort(carriers, kind="stable"):
         inside = split == "test"
         carrier = has[:, j] == 1
-        if carriers[j] < 2 or not inside.any() or (carrier & inside).any(): continue
+        if carriers[j] < 2 or not inside.any() or (carrier & inside).any():
+            continue
         comes = _lightest(has, _movable(carrier, split, first), rng)
         goes = _lightest(has, _spare(has, inside), rng)
         if comes is None or goes is None: continue
         split[goes], split[comes] = split[comes], "test"
 
 # %% ../../nbs/core/data/splits.ipynb #a72afc00
-def _tell_lacking(m: Manifest, split: np.ndarray, has: np.ndarray, parts: Sequence[str]) -> None: # split: (P,)
+def _lacking(carrier: np.ndarray, split: np.ndarray, parts: Sequence[str]) -> str: # (P,) bool; (P,)
+    "In which parts nobody has a label, and how many have it; nothing where somebody has it in each."
+    number = int(carrier.sum())
+    there = set(split[carrier])
+    without = [part for part in parts if part not in there]
+    if not number or not without: return ""
+    have = "has" if number == 1 else "have"
+    return f"not in {', '.join(without)} ({number} {have} it)"
+
+
+def _tell_lacking(m: Manifest, split: np.ndarray, # (P,)
+                  has: np.ndarray,                # (P, Y)
+                  parts: Sequence[str]) -> None:
     "Warn of labels that somebody has, and nobody of a part."
-    lacking = {}
-    def counted(n): return f"{n} has it" if n == 1 else f"{n} have it"
-    for label, carrier in zip(m.labels, has.T == 1):
-        without = [part for part in parts if not (carrier & (split == part)).any()]
-        if carrier.any() and without: lacking[label] = f"'{label}' not in {', '.join(without)} ({counted(carrier.sum())})"
-    if not lacking: return
-    listed = "; ".join(list(lacking.values())[:10])
-    more = f"; and {len(lacking) - 10} more" if len(lacking) > 10 else ""
-    warnings.warn(f"Some splits of '{m.name}' have no patient with a label: {listed}{more}.", stacklevel=3)
+    said = [_lacking(carrier, split, parts) for carrier in has.T == 1]
+    named = [f"'{label}' {words}" for label, words in zip(m.labels, said) if words]
+    if not named: return
+    more = f"; and {len(named) - 10} more" * (len(named) > 10)
+    listed = "; ".join(named[:10])
+    problem = f"Some splits of '{m.name}' have no patient with a label: {listed}{more}."
+    warnings.warn(problem, stacklevel=3)
+
+# %% ../../nbs/core/data/splits.ipynb #b16aa916
+def _check_shares(parts: dict[str, float]) -> None:
+    shares = list(parts.values())
+    if abs(sum(shares) - 1) <= 1e-6 and min(shares) >= 0: return
+    raise InputError(f"The shares {parts} do not sum to 1.", remedy="give the share of patients of each part.")
+
+# %% ../../nbs/core/data/splits.ipynb #2256955e
+def _divided(m: Manifest, parts: dict[str, float], seed: int,
+             rows=None) -> tuple[np.ndarray, ...]: # (P,), (P, Y), (P,)
+    "Patients, what they have, and the part of each."
+    _check_shares(parts)
+    patients, has = _patient_labels(m, rows)
+    if len(patients) < len(parts):
+        raise InputError(f"{len(patients)} patients cannot be divided into {len(parts)} parts.",
+                         m.facts.get("source"),
+                         remedy="every part needs a patient.")
+    first, *others = parts
+    split = np.full(len(patients), first, object)
+    rest, left = np.arange(len(patients)), 1.
+    for name in reversed(others):
+        taken = _take(has[rest], parts[name]/left, seed)
+        split[rest[taken]] = name
+        rest, left = rest[~taken], left - parts[name]
+    _reach_test(has, split, first, seed)
+    return patients, has, split
 
 # %% ../../nbs/core/data/splits.ipynb #9bb7f2b1
 def patient_split(m: Manifest,
@@ -123,27 +163,6 @@ def patient_split(m: Manifest,
 def _used(parts: dict[str, float]) -> list[str]:
     "Parts that get patients."
     return [part for part, share in parts.items() if share > 0]
-
-
-def _divided(m: Manifest, parts: dict[str, float], seed: int, rows=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    "(P,) patients, (P, Y) what they have, (P,) the part of each."
-    shares = list(parts.values())
-    if abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
-        raise InputError(f"The shares {parts} do not sum to 1.", remedy="give the share of patients of each part.")
-    patients, has = _patient_labels(m, rows)
-    if len(patients) < len(parts):
-        raise InputError(f"{len(patients)} patients cannot be divided into {len(parts)} parts.",
-                         m.facts.get("source"),
-                         remedy="every part needs a patient.")
-    first, *others = parts
-    split = np.full(len(patients), first, object)
-    rest, left = np.arange(len(patients)), 1.
-    for name in reversed(others):
-        taken = _take(has[rest], parts[name]/left, seed)
-        split[rest[taken]] = name
-        rest, left = rest[~taken], left - parts[name]
-    _reach_test(has, split, first, seed)
-    return patients, has, split
 
 # %% ../../nbs/core/data/splits.ipynb #e3724082
 def split_hash(split: pd.DataFrame) -> str:
@@ -203,10 +222,27 @@ def with_split(m: Manifest,
     out.facts |= dict(split_hash=split_hash(table), split_file=file)
     return out
 
+# %% ../../nbs/core/data/splits.ipynb #fed4bd9b
+# part of the key: another rule, another file
+RULE = "iterative stratification by patient, exact sizes, test has each label of two (2)"
+
+
+def _kept_split(m: Manifest, parts: dict[str, float], seed: int,
+                rows=None) -> tuple[Manifest, np.ndarray, np.ndarray]: # ..., (P,), (P, Y)
+    "The divided manifest, the part of each patient, and what they have."
+    patients, has = _patient_labels(m, rows)
+    key = fingerprint(RULE, "\n".join(patients), has, parts, seed)
+    name = file_word(m.name)
+    path = cache_dir("splits")/f"{name}-{key}.csv"
+    try: table = open_split(path)
+    except InputError: # not there, or damaged
+        *_, split = _divided(m, parts, seed, rows)
+        table = pd.DataFrame(dict(patient_id=patients, split=split))
+        save_split(table, path)
+    split = table.set_index("patient_id").split
+    return with_split(m, path, rows), split.reindex(patients).to_numpy(), has
+
 # %% ../../nbs/core/data/splits.ipynb #130fb9ee
-RULE = "iterative stratification by patient, exact sizes, test has each label of two (2)" # part of the key: another rule, another file
-
-
 def stratified(m: Manifest, # its patients are divided
                parts: dict[str, float], # shares of patients, sum 1
                seed=0,      # of the draw
@@ -216,20 +252,6 @@ def stratified(m: Manifest, # its patients are divided
     out, split, has = _kept_split(m, parts, seed, rows)
     _tell_lacking(m, split, has, _used(parts))
     return out
-
-
-def _kept_split(m: Manifest, parts: dict[str, float], seed: int, rows=None) -> tuple[Manifest, np.ndarray, np.ndarray]:
-    "The divided manifest, (P,) the part of each patient, (P, Y) what they have."
-    patients, has = _patient_labels(m, rows)
-    key = fingerprint(RULE, "\n".join(patients), has, parts, seed)
-    path = cache_dir("splits")/f"{file_word(m.name)}-{key}.csv"
-    try: table = open_split(path)
-    except InputError: # not there, or damaged
-        patients, has, split = _divided(m, parts, seed, rows)
-        table = pd.DataFrame(dict(patient_id=patients, split=split.astype(str)))
-        save_split(table, path)
-    split = table.set_index("patient_id").split.reindex(patients).to_numpy()
-    return with_split(m, path, rows), split, has
 
 # %% ../../nbs/core/data/splits.ipynb #cec7eecc
 def fold(m: Manifest,
@@ -241,16 +263,15 @@ def fold(m: Manifest,
     "A manifest that tests one fold of its patients. Raises `InputError` for a fold that there is not."
     if not 0 <= number < folds:
         raise InputError(f"There is no fold {number} among {folds}.", remedy=f"take one from 0 to {folds - 1}.")
-    dealt = _kept_split(m, {str(k): 1/folds for k in range(folds)}, draw)[0]
+    parts = dict.fromkeys(map(str, range(folds)), 1/folds)
+    dealt, *_ = _kept_split(m, parts, draw)
     tested = (dealt.table.split == str(number)).to_numpy()
     parts = {"train": 1 - val, "val": val}
-    out = _kept_split(m, parts, draw, np.flatnonzero(~tested))[0]
+    out, *_ = _kept_split(m, parts, draw, np.flatnonzero(~tested))
     out.table.loc[tested, "split"] = "test"
-    patients, has = _patient_labels(m)
-    split = out.table.drop_duplicates("patient_id").set_index("patient_id").split
-    _tell_lacking(m, split.set_axis(split.index.astype(str)).reindex(patients).to_numpy(), has, [*_used(parts), "test"])
+    of_patients = out.table.drop_duplicates("patient_id").sort_values("patient_id")
+    _tell_lacking(m, of_patients.split.to_numpy(), _patient_labels(m)[1], [*_used(parts), "test"])
     said = f"fold {number} of {folds} by patient, draw {draw}; validation: {val:.1%} of the other patients"
-    of_patients = out.table.drop_duplicates("patient_id")
     out.facts |= dict(split=said, split_hash=split_hash(of_patients), split_file=None)
     return out
 

@@ -36,6 +36,26 @@ def find_table(folder: str|Path, # where to look
                      remedy="fetch it from the data set's page and put it there; "
                             "`python -m medbridge datasets` names the page.")
 
+# %% ../../nbs/core/data/tables.ipynb #48c31d1a
+def _packed_by_hand(name: str) -> bool:
+    "Whether a file of a zip is one that somebody packed, and not what a system adds of its own."
+    return not name.endswith("/") and not name.startswith("__MACOSX/") and not Path(name).name.startswith(".")
+
+
+def _only_table(names: list[str], path: Path) -> str:
+    "The table among the files of a zip. Raises `InputError` for none, and for several."
+    files = list(filter(_packed_by_hand, names))
+    endings = {n: Path(n).suffix.lower() for n in files}
+    csv = [n for n in files if endings[n] in (".csv", ".tsv")]
+    text = [n for n in files if endings[n] == ".txt"]   # beside a table it is a note
+    tables = files if len(files) == 1 else csv or text
+    if len(tables) == 1: return tables[0]
+    if not tables:
+        raise InputError("The zip file holds no table.", path, remedy="pack the CSV, or give it as it is.")
+    named = ", ".join(map(repr, tables[:10]))
+    problem = f"The zip file holds {len(tables)} tables: {named}."
+    raise InputError(problem, path, remedy="which one is it? unpack it and give that one, or pack it alone.")
+
 # %% ../../nbs/core/data/tables.ipynb #fbea2320
 def _unpacked(data: bytes, path: Path) -> bytes:
     "Content by its first bytes: gzip, bzip2, the one file of a zip, or as it is."
@@ -43,23 +63,9 @@ def _unpacked(data: bytes, path: Path) -> bytes:
     if data[:2] == b"\x1f\x8b": return gzip.decompress(data)
     if data[:3] == b"BZh": return bz2.decompress(data)
     if data[:4] != b"PK\x03\x04": return data
-    with zipfile.ZipFile(path) as z: return z.read(_only_table(z.namelist(), path))
-
-
-def _only_table(names: list[str], path: Path) -> str:
-    "The table among the files of a zip. Raises `InputError` for none, and for several."
-    # what systems add of their own is no file that anybody packed
-    files = [n for n in names if not n.endswith("/") and not n.startswith("__MACOSX/") and not Path(n).name.startswith(".")]
-    tables = [n for n in files if Path(n).suffix.lower() in (".csv", ".tsv", ".txt")] if len(files) > 1 else files
-    csv = [n for n in tables if Path(n).suffix.lower() != ".txt"]   # beside a table a text is a note
-    tables = csv or tables
-    if len(tables) == 1: return tables[0]
-    if not tables: raise InputError("The zip file holds no table.", path, remedy="pack the CSV, or give it as it is.")
-    named = ", ".join(map(repr, tables[:10]))
-    raise InputError(f"The zip file holds {len(tables)} tables: {named}.", path,
-                     remedy="which one is it? unpack it and give that one, or pack it alone.")
-
-
+    with zipfile.ZipFile(path) as z:
+        name = _only_table(z.namelist(), path)
+        return z.read(name)
 def _bytes(path: Path) -> bytes:
     "The content, unpacked."
     try: return _unpacked(Path(path).read_bytes(), path)

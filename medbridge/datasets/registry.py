@@ -370,7 +370,8 @@ def from_csv(path: str|Path,                # table
                          remedy="rename the column, or pass columns={'theirs': 'ours'}.")
     labels = _labels_of(table, labels, path)
     root = Path(root) if root else path.parent
-    facts = dict(source=str(path), **(dict(outside=True) if outside else {}))
+    facts = dict(source=str(path),
+                 **(dict(outside=True) if outside else {}))
     m = Manifest(table, labels, name or path.stem, root, credentialed, facts=facts)
     return m.check(on_error=on_error) if check else m
 

@@ -99,7 +99,8 @@ class Calibration:
     def one_class(self) -> dict[str, str]: # label -> "no positive", "no negative" or "not observed"
         "Labels of which the validation images showed one class or none: what is said of them rests on the prior."
         counts = zip(self.labels, self.positives, self.negatives)
-        return {label: _lacks(p, n) for label, p, n in counts if not (p and n)}
+        lacking = {label: _lacks(p, n) for label, p, n in counts}
+        return {label: said for label, said in lacking.items() if said}
 
     def to_dict(self) -> dict[str, Any]:
         "Plain numbers for JSON."
@@ -112,7 +113,8 @@ class Calibration:
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #0516bfea
 def _lacks(positives: int, negatives: int) -> str:
-    "Which class is not among so many images."
+    "Which class is not among so many images; nothing where both are."
+    if positives and negatives: return ""
     if positives: return "no negative"
     return "no positive" if negatives else "not observed"
 
@@ -210,14 +212,14 @@ def calibrate(logits: np.ndarray,     # (n, Y), of images that training has not 
         fits.append(_platt(z[seen, j], y[seen, j], weights))
     theta = np.array([fit[0] for fit in fits])
     covariance = np.array([fit[1] for fit in fits])
-    positives, negatives = (y == 1).sum(0), (y == 0).sum(0)
-    found = Calibration(list(labels), theta, covariance, positives, negatives)
+    found = Calibration(list(labels), theta, covariance, (y == 1).sum(0), (y == 0).sum(0))
     _tell_one_class(found)
     return found
 
-
+# %% ../../nbs/core/evaluation/calibrate.ipynb #82e94258
 def _tell_one_class(c: Calibration) -> None:
     "Warn of labels that only the prior calibrates."
     if not c.one_class: return
-    said = ", ".join(f"'{label}' ({lacks})" for label, lacks in c.one_class.items())
+    each = [f"'{label}' ({lacks})" for label, lacks in c.one_class.items()]
+    said = ", ".join(each)
     warnings.warn(f"Only the prior calibrates labels whose images are of one class: {said}.", stacklevel=3)

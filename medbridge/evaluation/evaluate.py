@@ -95,7 +95,8 @@ def patient_ids(patients, n: int # (n,), or None: every image its own
     ids = np.asarray(patients)
     if ids.shape != (n,):
         raise InputError(f"Patients of shape {ids.shape} for {n} images.", remedy="give one for each.")
-    unknown = pd.isna(ids) | np.array([isinstance(who, str) and not who.strip() for who in ids.tolist()], bool)
+    blank = [isinstance(who, str) and not who.strip() for who in ids.tolist()]
+    unknown = pd.isna(ids) | np.array(blank, bool)
     if not unknown.any(): return ids
     problem = f"The patient of {unknown.sum():,} images is not known: each counts as a patient of its own."
     warnings.warn(problem, stacklevel=3)
@@ -106,7 +107,8 @@ def _numbers(patients) -> np.ndarray: # (n,)
     "Patients as numbers from 0; each one that is missing has its own."
     numbers = pd.factorize(np.asarray(patients))[0]
     unknown = numbers < 0
-    numbers[unknown] = numbers.max(initial=-1) + 1 + np.arange(unknown.sum())
+    next_one = numbers.max(initial=-1) + 1
+    numbers[unknown] = next_one + np.arange(unknown.sum())
     return numbers
 
 # %% ../../nbs/core/evaluation/evaluate.ipynb #466abfcd

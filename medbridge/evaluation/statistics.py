@@ -65,7 +65,8 @@ FEWEST = 5 # patients with a label, and without it: below them no p-value is giv
 def is_constant(scores: np.ndarray) -> bool: # (..., n)
     "Whether a method gives all images one score: there is nothing that could be compared."
     s = np.asarray(scores, float)
-    return s.shape[-1] == 0 or bool((s == s[..., :1]).all())
+    first = s[..., :1]
+    return bool((s == first).all())
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #f5d82246
 def delong(targets, a, b, # (n,) 1, 0, NaN (missing label); (n,) scores of two methods
@@ -80,18 +81,29 @@ def delong(targets, a, b, # (n,) 1, 0, NaN (missing label); (n,) scores of two m
     y, a = _check(targets, a)
     b = _check(targets, b)[1]
     seen = ~np.isnan(y)
-    if patients is not None: _check_independent(patient_ids(patients, len(y))[seen])
+    if patients is not None:
+        ids = patient_ids(patients, len(y))
+        _check_independent(ids[seen])
     y, a, b = y[seen], a[seen], b[seen]
     if not (y == 1).any() or not (y == 0).any():
         return DeLong(*[float("nan")]*7)
     found = _paired(*components(y, a), *components(y, b), level)
-    return replace(found, p=np.nan) if is_constant(a) or is_constant(b) else found
+    says_nothing = is_constant(a) or is_constant(b)
+    return replace(found, p=np.nan) if says_nothing else found
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #23152951
 def _check_independent(patients: np.ndarray) -> None:
     if not pd.Series(patients).duplicated().any(): return
     raise InputError("DeLong's test takes independent images, and a patient has several.",
                      remedy="keep one of each with `first_of_patient`, or use the bootstrap of `compare`.")
+
+# %% ../../nbs/core/evaluation/statistics.ipynb #f14eab2a
+def _freedom(variances: np.ndarray, counts: np.ndarray) -> float: # (k,) of independent parts of a sum; (k,) behind each
+    "Degrees of freedom of the sum's variance (Satterthwaite 1946)."
+    of_each = np.maximum(counts - 1, 1)
+    total = variances.sum()
+    if not total > 0: return float(of_each.max())
+    return float(total**2/(variances**2/of_each).sum())
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #4d41e906
 def _paired(
@@ -108,17 +120,13 @@ def _paired(
     of_negatives = np.var(na - nb, ddof=1)/len(na)
     error = float(np.sqrt(of_positives + of_negatives))
     freedom = _freedom(np.array([of_positives, of_negatives]), np.array([len(pa), len(na)]))
-    p = float(2*student.sf(abs(d)/error, freedom)) if error > 0 else float(d == 0)
+    p = float(d == 0)
+    if error > 0: p = float(2*student.sf(abs(d)/error, freedom))
     if fewer < FEWEST: p = np.nan
     half = student.ppf((1 + level)/2, freedom)*error
-    low, high = np.clip([d - half, d + half], -1, 1)
-    return DeLong(float(pa.mean()), float(pb.mean()), float(d), error, p, float(low), float(high))
-
-
-def _freedom(variances: np.ndarray, counts: np.ndarray) -> float: # (k,) of independent parts of a sum; (k,) behind each
-    "Degrees of freedom of the sum's variance (Satterthwaite 1946)."
-    spread = (variances**2/np.maximum(counts - 1, 1)).sum()
-    return float(variances.sum()**2/spread) if spread > 0 else float(max(counts.max() - 1, 1))
+    ends = np.clip([d - half, d + half], -1, 1)
+    numbers = [pa.mean(), pb.mean(), d, error, p, *ends]
+    return DeLong(*map(float, numbers))
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #fe1bd2b7
 def holm(p) -> np.ndarray:
@@ -211,8 +219,11 @@ def _few_patients(draws: np.ndarray, # (R,) of a difference
     "The draws about their mean, as far apart as so few patients justify."
     from scipy.stats import norm, t as student
     defined = np.isfinite(each).all(0)
-    freedom = _freedom(each[:, defined].var(0), np.asarray(carriers)[defined])
-    return draws.mean() + (draws - draws.mean())*student.ppf(.975, freedom)/norm.ppf(.975)
+    freedom = _freedom(each[:, defined].var(0),
+                       np.asarray(carriers)[defined])
+    wider = student.ppf(.975, freedom)/norm.ppf(.975)
+    centre = draws.mean()
+    return centre + (draws - centre)*wider
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #9d143534
 def _carriers(target: np.ndarray, patients: np.ndarray) -> int: # (n,), (n,)
@@ -277,26 +288,34 @@ def _differences(
     one, rows = first_of_patient(patients), []
     carried = {j: _carriers(targets[:, j], patients) for j in defined}
     for j in defined:
-        difference = _mean_auroc(targets[:, j], a[:, :, j]) - _mean_auroc(targets[:, j], b[:, :, j])
+        difference = _mean_auroc(targets[:, j], a[:, :, j])
+        difference -= _mean_auroc(targets[:, j], b[:, :, j])
         draws = _few_patients(apart[:, j], apart[:, [j]], [carried[j]])
         p = delong(targets[one, j],
                    a[0][one, j], b[0][one, j]).p
-        rows.append(_difference(labels[j], difference, draws, p, carried[j], _one_score(targets, a, b, [j])))
+        same = _one_score(targets, a, b, [j])
+        rows.append(_difference(labels[j], difference, draws, p, carried[j], same))
     counted = [at for at, j in enumerate(defined) if j in often]
     if not counted: return rows
     point = float(np.mean([rows[at]["difference"] for at in counted]))
-    draws = _few_patients(apart[:, often].mean(1), apart[:, often], [carried.get(j, 0) for j in often])
+    draws = _few_patients(apart[:, often].mean(1),
+                          apart[:, often],
+                          [carried.get(j, 0) for j in often])
     most = max(carried[defined[at]] for at in counted)
-    return [*rows, _difference("macro", point, draws, bootstrap_p(draws, point), most, _one_score(targets, a, b, often))]
+    same = _one_score(targets, a, b, often)
+    return [*rows, _difference("macro", point, draws, bootstrap_p(draws, point), most, same)]
 
 
-def _one_score(targets: np.ndarray, a: np.ndarray, b: np.ndarray, at: list[int]) -> bool: # (n, Y), (S, n, Y) twice
+def _one_score(targets: np.ndarray, a: np.ndarray, b: np.ndarray, # (n, Y), (S, n, Y) twice
+               at: list[int]) -> bool:
     "Whether one of two methods gives, of each of these labels, all images that are observed the same score."
     seen = ~np.isnan(targets)
-    return any(all(is_constant(s[:, seen[:, j], j]) for j in at) for s in (a, b))
+    def flat(s): return all(is_constant(s[:, seen[:, j], j]) for j in at)
+    return flat(a) or flat(b)
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #777107f2
-def _difference(label: str, difference: float, draws: np.ndarray, p: float, carriers: int, constant: bool) -> dict:
+def _difference(label: str, difference: float, draws: np.ndarray, p: float, carriers: int,
+                constant: bool) -> dict:
     "One row; without interval when one patient carries it, without p when few do, or a method has one score."
     low, high = interval(draws.clip(-1, 1))
     if carriers < 2: low = high = np.nan

@@ -462,8 +462,9 @@ class Frozen(nn.Module):
                   if k not in ("name", "family")}
         # by name, so that keys of cached features do not hang on how a name is shown
         md = importlib.import_module("medbridge.markup").md
-        lines = [f"- {md(k)}: {md(v)}" for k, v in facts.items()]
-        return f"**{md(self.name)}**\n\n" + "\n".join(lines)
+        lines = [f"- {md(k)}: {md(v)}"
+                 for k, v in facts.items()]
+        return "\n".join([f"**{md(self.name)}**", "", *lines])
 
     def extra_repr(self) -> str:
         return f"{self.name}: {self.family}, depth={self.depth}, width={self.width}, input={self.input_size}"

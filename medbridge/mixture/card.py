@@ -156,7 +156,8 @@ def _training_data(d: dict[str, Any]) -> list[str]:
     stand_in = " **Simulated radiographs: a stand-in, no clinical result.**" if d.get("stand_in") else ""
     patients = d.get("patients", 0)
     size = f"{d['images']:,} images of {patients:,} patients"
-    what = f"{md(d['name'])}: {size}, fingerprint {md_code(d['fingerprint'])}."
+    name, print_ = md(d["name"]), md_code(d["fingerprint"])
+    what = f"{name}: {size}, fingerprint {print_}."
     positives = d.get("positives", {})
     rows = [(label, n, d["observed"][label])
             for label, n in positives.items()]
@@ -188,8 +189,9 @@ def _kept_start(facts: dict[str, Any], options: dict[str, Any]) -> list[str]:
 def _calibrated(calibration: dict|None) -> str:
     if not calibration: return "Not calibrated: probabilities are plain sigmoids of the logits."
     n = int(calibration["positives"][0] + calibration["negatives"][0])
-    counts = zip(calibration.get("labels", ()), calibration["positives"], calibration["negatives"])
-    alone = [md(label) for label, positive, negative in counts if not (positive and negative)]
+    labels = calibration.get("labels", ())
+    both = np.minimum(calibration["positives"], calibration["negatives"])
+    alone = [md(label) for label, n_rarer in zip(labels, both) if not n_rarer]
     prior = f" Of one class only, so by the prior alone: {', '.join(alone)}." if alone else ""
     return (f"Platt scaling with a Bayesian interval, on {n} validation images.{prior} The interval covers how well "
             "the calibration is known, not another hospital or another training run.")
@@ -210,6 +212,11 @@ def _in_order(d: dict[str, Any], labels: list[str]) -> dict[str, Any]: # d: fact
     n = d["positives"]
     return dict(d, positives={label: n[label] for label in [*labels, *n] if label in n})
 
+# %% ../../nbs/core/mixture/card.ipynb #26299bfd
+def _expert_line(e: dict[str, str]) -> str: # name, fingerprint
+    name, print_ = md_code(e["name"]), md_code(e["fingerprint"])
+    return f"- {name} (fingerprint {print_})"
+
 # %% ../../nbs/core/mixture/card.ipynb #18b512a8
 def model_card(config: dict[str, Any],          # content of config.json
                calibration: dict|None = None,   # content of calibration.json
@@ -218,9 +225,11 @@ def model_card(config: dict[str, Any],          # content of config.json
     facts = config.get("facts", {})
     d = _in_order(facts.get("data") or {}, config["labels"])
     def section(title, *lines): return [f"## {title}", "", *lines, ""]
-    experts = [f"- {md_code(e['name'])} (fingerprint {md_code(e['fingerprint'])})" for e in config["experts"]]
-    versions = [md(f"{package} {v}") for package, v in config.get("versions", {}).items()]
-    missing = [f"- {md(gap)}" for gap in gaps(dict(facts, data=d))]
+    experts = list(map(_expert_line, config["experts"]))
+    installed = config.get("versions", {}).items()
+    versions = [md(f"{package} {v}") for package, v in installed]
+    known = dict(facts, data=d)
+    missing = [f"- {md(gap)}" for gap in gaps(known)]
     lines = [*_front_matter(d.get("stand_in", False)),
              *_what_it_is(config), *section("Labels", ", ".join(map(md, config["labels"]))),
              *section("Experts", *experts), "## Training data", "", *_training_data(d),

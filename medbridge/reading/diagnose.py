@@ -246,9 +246,11 @@ def _save_heatmaps(d: Diagnosis, folder: Path, number: int) -> dict[str, str]: #
     pixels = d.pixels if d.heatmaps else None
     for label, heat in d.heatmaps.items():
         word = file_word(label).replace(" ", "_")
-        name = f"{number:04d}-{Path(d.image).stem}-{word}"
+        stem = Path(d.image).stem
+        name = f"{number:04d}-{stem}-{word}"
         # two labels may differ by signs alone that no file's name has
-        files[label] = f"{name}-{len(files)}.png" if f"{name}.png" in files.values() else f"{name}.png"
+        if f"{name}.png" in files.values(): name += f"-{len(files)}"
+        files[label] = f"{name}.png"
         show_png(folder/files[label], overlay(pixels, heat))
     return files
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..basics import (InputError, _bare_source, _imports, _beside, atomic_path, cache_dir, code_fingerprint,
                               did_you_mean, fingerprint, package_versions, write_json)
-from ..markup import Markup, PLAIN, html_facts, html_frame, plain
+from ..markup import Markup, html_facts, html_frame, plain
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #c6ab9de8
 FILES = dict(params="params.json", metrics="metrics.csv", predictions="predictions.parquet",

@@ -10,7 +10,7 @@ __all__ = ['STAND_IN', 'METHOD_COLOURS', 'FAMILY', 'TABLE', 'PNG_MOST', 'SVG_MOS
            'paper']
 
 # %% ../../nbs/core/reproduction/report.ipynb #d5f2526a
-import base64, html, importlib, io, json, re
+import base64, html, importlib, io, json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -136,7 +136,8 @@ def save_table(table: pd.DataFrame,       # what to save
     path, shown = Path(path), table if shown is None else shown
     _save_csv(table, path)
     caption = provenance["caption"]
-    _save_text(f"{to_markdown(shown)}\n\n{md_prose(caption)}\n", path.with_suffix(".md"))
+    _save_text(f"{to_markdown(shown)}\n\n{md_prose(caption)}\n",
+               path.with_suffix(".md"))
     _save_text(to_latex(shown, caption), path.with_suffix(".tex"))
     _save_provenance(path, provenance)
 
@@ -334,10 +335,16 @@ KINDS = {".csv": "data", ".svg": "SVG", ".md": "table", ".tex": "LaTeX", ".json"
 def _title(path: Path) -> str: return path.stem.replace("-", " ")
 
 
+def _link(path: Path) -> str: # to an entry of the same page
+    title, anchor = md(_title(path)), quote(path.stem)
+    return f"- [{title}](#{anchor})"
+
+
 def _saved(entry: Path) -> str:
     "Which files lie beside a provenance file, as links that work from its own folder."
     there = [end for end in KINDS if entry.with_suffix(end).exists()]
-    return ", ".join(f"[{KINDS[end]}]({quote(entry.stem)}{end})" for end in there)
+    stem = quote(entry.stem)
+    return ", ".join(f"[{KINDS[end]}]({stem}{end})" for end in there)
 
 # %% ../../nbs/core/reproduction/report.ipynb #6b3f24e9
 def noted_in(found: list[tuple[Path, dict]]) -> list[str]: # of `entries`
@@ -357,7 +364,7 @@ def page_of(folder: str|Path # figures of one preset
     about = "Written by `make reproduce`; every entry lies here with its data and provenance."
     lines = [f"# Preset {md_code(folder.name)}", "", about, ""]
     lines += [line for note in noted_in(found) for line in (md_prose(note), "")]
-    lines += [*(f"- [{md(_title(p))}](#{quote(p.stem)})" for p, _ in found), ""]
+    lines += [*(_link(p) for p, _ in found), ""]
     for entry, facts in found: lines += _entry_lines(entry, facts)
     return "\n".join(lines)
 
@@ -369,9 +376,11 @@ def _entry_lines(entry: Path, facts: dict) -> list[str]:
     picture = f"![{caption}]({quote(entry.stem)}.png)"
     shown = [picture, ""] if entry.with_suffix(".png").exists() else []
     parameters = md(parameters_in_words(facts.get("parameters", [])))
-    told = [f"Notebook [{md(notebook)}](../../{quote(notebook)}), commit {commit}", parameters, _saved(entry)]
+    link = f"[{md(notebook)}](../../{quote(notebook)})"
+    told = [f"Notebook {link}, commit {commit}", parameters, _saved(entry)]
     made = "; ".join(t for t in told if t)
-    return [f"## {md(_title(entry))}", "", *shown, caption, "", f"{made}.", ""]
+    title = md(_title(entry))
+    return [f"## {title}", "", *shown, caption, "", f"{made}.", ""]
 
 # %% ../../nbs/core/reproduction/report.ipynb #54c0df04
 def verdicts(table: pd.DataFrame # with a column `verdict`; rows without one are not counted
@@ -418,17 +427,18 @@ def gallery(figures: str|Path, # folder with a folder for each preset
 # %% ../../nbs/core/reproduction/report.ipynb #d0c5276a
 def _preset_lines(folder: Path) -> list[str]:
     found = dict(entries(folder))
+    home = quote(folder.name)
     lines = [f"## Preset {md_code(folder.name)}", ""]
     lines += [line for note in noted_in(entries(folder)) for line in (md_prose(note), "")]
     lines += [*(f"- {sentence}" for sentence in summary_of(folder)), ""]
     pictures = {p.stem: p for p in found if p.with_suffix(".png").exists()}
     main = [pictures[name] for name in MAIN if name in pictures]
     for number, path in enumerate(main, 1):
-        picture = f"![Figure {number}]({quote(folder.name)}/{quote(path.stem)}.png)"
+        picture = f"![Figure {number}]({home}/{quote(path.stem)}.png)"
         caption = md_prose(found[path]["caption"])
         lines += [picture, "", f"**Figure {number}.** {caption}", ""]
-    page = f"{quote(folder.name)}/README.md"
-    links = ", ".join(f"[{md(_title(p))}]({page}#{quote(p.stem)})" for p in found)
+    page = f"{home}/README.md"
+    links = ", ".join(_link(p).removeprefix("- ").replace("](#", f"]({page}#") for p in found)
     return [*lines, f"All entries, each with data, notebook and provenance: {links}.", ""]
 
 # %% ../../nbs/core/reproduction/report.ipynb #d9b2636f
@@ -493,7 +503,8 @@ def _entry(path: Path, facts: dict) -> str:
     mark = '<p class="mark">Stand-in data and experts.</p>' if facts.get("stand_in") else ""
     below = f'<figcaption>{caption}</figcaption><details class="facts"><summary>made from</summary>{told}</details>'
     title = html.escape(_title(path))
-    return f'<figure id="{html.escape(path.stem)}"><h2>{title}</h2>{mark}{shown}{below}</figure>'
+    anchor = html.escape(path.stem)
+    return f'<figure id="{anchor}"><h2>{title}</h2>{mark}{shown}{below}</figure>'
 
 # %% ../../nbs/core/reproduction/report.ipynb #60512e96
 def paper(folder: str|Path # figures of one preset
@@ -505,7 +516,8 @@ def paper(folder: str|Path # figures of one preset
     mark = "\n".join(f'<p class="mark">{html.escape(note)}</p>' for note in noted_in(found))
     titles = {p.stem: html.escape(_title(p))
               for p, _ in found}
-    contents = "".join(f'<li><a href="#{quote(stem)}">{title}</a></li>' for stem, title in titles.items())
+    entries_of = [f'<li><a href="#{quote(stem)}">{title}</a></li>' for stem, title in titles.items()]
+    contents = "".join(entries_of)
     n_tables = sum(p.with_suffix(".md").exists() for p, _ in found)
     n_figures = sum(p.with_suffix(".png").exists() for p, _ in found)
     body = "\n".join(_entry(p, f) for p, f in found)

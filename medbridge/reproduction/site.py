@@ -85,7 +85,8 @@ def in_words(value) -> str:
     if value is True: return "yes"
     if isinstance(value, int): return f"{value:,}"
     if isinstance(value, dict):
-        counts = [f"{n:,} {md(name)}" for name, n in value.items()]
+        counts = [f"{n:,} {md(name)}"
+                  for name, n in value.items()]
         return ", ".join(counts)
     if isinstance(value, (list, tuple)):
         return ", ".join(map(md_code, value))
@@ -107,7 +108,9 @@ def _data_set(data_set) -> list[str]:
     name = data_set.name
     lines = [f"## {md(name)} {{#{name}}}\n"]
     reader = getattr(data_set.read, "__doc__", None) or ""
-    if reader.strip(): lines.append(md_prose(reader.strip().splitlines()[0]) + "\n")
+    if reader.strip():
+        first = reader.strip().splitlines()[0]
+        lines.append(md_prose(first) + "\n")
     for key, value in asdict(data_set).items():
         if key in ("name", "read") or not _is_said(value): continue
         fact = key.replace("_", " ")
@@ -147,7 +150,8 @@ def data_sets_page() -> str:
     table = ["| data set | images | licence |", "|---|---|---|"]
     for row in datasets.available().itertuples(index=False):
         link = f"[{md(row.name)}](#{row.name})"
-        table.append(md_row([link, md(row.images), md(row.licence)]))
+        facts = map(md, (row.images, row.licence))
+        table.append(md_row([link, *facts]))
     parts = [head, _DATA_SETS, "\n".join([*table, ""])]
     for data_set in datasets.SETS.values(): parts += _data_set(data_set)
     parts += [_phantom(name, SITES[name]) for name in datasets.PHANTOMS]
@@ -167,7 +171,8 @@ def _name_row(loaded, module: str, full: str, page: str) -> tuple[str, str]:
     said = md_prose(words[:160])
     path, anchor = page.split("#")
     notebook = path.removesuffix(".html") + ".ipynb"
-    return name.lower(), md_row([f"[`{name}`](../{notebook}#{anchor})", f"`{module}`", said])
+    link = f"[`{name}`](../{notebook}#{anchor})"
+    return name.lower(), md_row([link, f"`{module}`", said])
 
 # %% ../../nbs/core/reproduction/site.ipynb #3f4d6b15
 def _module_rows(module: str, symbols: dict) -> list[tuple[str, str]]:

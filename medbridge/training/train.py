@@ -326,6 +326,19 @@ def _begin(model: Mixture, validation: _Validation|None, state: State) -> None:
     value = validation.value(validation.first)
     if np.isfinite(value): state.best = value
 
+# %% ../../nbs/core/training/train.ipynb #8b94cbcb
+def _tell_one_class(targets: np.ndarray, labels: list[str]) -> None: # (n, Y) of the validation images
+    "Warn of labels without a positive or without a negative: they have no part in the choice of the epoch."
+    said = []
+    for kind, value in (("positive", 1), ("negative", 0)):
+        lacks = ~(targets == value).any(0)
+        without = ", ".join(repr(label) for label, lacking in zip(labels, lacks) if lacking)
+        if without: said.append(f"no {kind} of {without}")
+    if not said: return
+    problem = f"Among the validation images is {' and '.join(said)}"
+    warnings.warn(f"{problem}: such labels have no part in the choice of the epoch, and only the prior could "
+                  "calibrate them.", stacklevel=4)
+
 # %% ../../nbs/core/training/train.ipynb #23bdf2e9
 def _validation_of(model: Mixture, val: Manifest|None, held) -> _Validation|None: # held: of `_stores`
     "Validation images with their targets, where there are any."
@@ -335,17 +348,6 @@ def _validation_of(model: Mixture, val: Manifest|None, held) -> _Validation|None
     if held is None: return None
     _tell_one_class(targets, model.labels)
     return _Validation(held, targets, val.patients)
-
-
-def _tell_one_class(targets: np.ndarray, labels: list[str]) -> None: # (n, Y) of the validation images
-    "Warn of labels without a positive or without a negative: they have no part in the choice of the epoch."
-    said = []
-    for kind, value in (("positive", 1), ("negative", 0)):
-        without = [repr(l) for l, n in zip(labels, (targets == value).sum(0)) if not n]
-        if without: said.append(f"no {kind} of {', '.join(without)}")
-    if not said: return
-    warnings.warn(f"Among the validation images is {' and '.join(said)}: such labels have no part in the choice "
-                  "of the epoch, and only the prior could calibrate them.", stacklevel=4)
 
 
 def _key(model: Mixture, train: Manifest, *options) -> str:
