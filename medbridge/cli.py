@@ -159,7 +159,8 @@ def _predict(args):
     from medbridge.reading.diagnose import diagnose_each, saving
     _checked(args)
     model, skipped, strange = _saved_model(args.model), [], []
-    found = diagnose_each(model, args.images, args.top if args.explain else 0, on_error=args.on_error, skipped=skipped)
+    found = diagnose_each(model, args.images, args.top if args.explain else 0, on_error=args.on_error, skipped=skipped,
+                          scale=args.scale)
     if args.explain: found = saving(found, args.explain)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* images could not be read")   # said at the end
@@ -232,6 +233,8 @@ def _add_predict(commands, words):
     _offer(command.add_argument("--explain", metavar="FOLDER", help=maps), words)
     command.add_argument("--top", type=int, default=3, help=top)
     command.add_argument("--on-error", choices=["skip", "raise"], default="skip", help=unread)
+    grey = "grey values over the range that a file declares (bits) or over those found (data); default: as in training"
+    command.add_argument("--scale", choices=["bits", "data"], help=grey)
     command.set_defaults(run=_predict)
 
 # %% ../nbs/core/cli.ipynb #6c8095b2

@@ -84,13 +84,11 @@ def image_hashes(m: Manifest,              # its images are read
                 ) -> tuple[np.ndarray, np.ndarray]: # (n, 2) uint64, (n, 2304) int8
     "Hash and signature of each image, kept by the file's name, size and time; 0 for a file that cannot be read."
     from concurrent.futures import ThreadPoolExecutor
-    from medbridge.data.radiograph import read_radiograph
     rows = np.arange(len(m)) if rows is None else np.asarray(rows)
-    paths = m.paths
     nothing = (np.zeros(2, np.uint64), np.zeros(SIDE**2, np.int8))
 
     def one(r):
-        try: return perceptual_hash(read_radiograph(paths[r]).pixels)
+        try: return perceptual_hash(m.read(r, told=[]))
         except InputError: return nothing
 
     keys = _stamps(m, rows)

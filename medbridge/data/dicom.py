@@ -123,8 +123,8 @@ def dicom_facts(ds) -> dict[str, Any]:
 
 # %% ../../nbs/core/data/dicom.ipynb #da7b0015
 def _lowest_bit(ds, raw: np.ndarray, stored: int, allocated: int) -> int:
-    """Where the stored bits begin: HighBit says where they end. A HighBit of elsewhere is not meant where the bits below
-    are in use and those above are not."""
+    """Where the stored bits begin: HighBit says where they end. A HighBit of elsewhere is not meant where the bits
+    below are in use and those above are not."""
     high = int(_number(ds, "HighBit", stored - 1))
     lowest = high + 1 - stored
     if not 0 < lowest <= allocated - stored: return 0
@@ -258,6 +258,9 @@ def _window_choice(centre, width, function: str, name: str) -> dict[str, Any]:
                 width=float(width), function=function, name=name)
 
 
+def _at(values: list[float], i: int) -> float: return values[i] if i < len(values) else np.nan
+
+
 def _windows(ds) -> tuple[list[dict[str, Any]], list[str]]:
     "Windows that can be meant, and notes on the others."
     centres, widths = _loose(ds, "WindowCenter"), _loose(ds, "WindowWidth")
@@ -268,12 +271,13 @@ def _windows(ds) -> tuple[list[dict[str, Any]], list[str]]:
         notes.append(f"its VOILUTFunction {function!r} is not known; its windows are taken as linear")
         function = "LINEAR"
     for i in range(max(len(centres), len(widths))):
-        pair = [values[i] if i < len(values) else np.nan for values in (centres, widths)]
+        pair = [_at(values, i) for values in (centres, widths)]
         if not np.isfinite(pair).all() or pair[1] <= 0:
             notes.append(f"its window {pair[0]:g}/{pair[1]:g} is left out: it cannot be meant")
             continue
         name = str(names[i]) if i < len(names) else ""
-        found.append(_window_choice(*pair, function, name))
+        centre, width = pair
+        found.append(_window_choice(centre, width, function, name))
     return found, notes
 
 # %% ../../nbs/core/data/dicom.ipynb #d9d5d39c

@@ -91,6 +91,23 @@ class Manifest:
         return [root/p for p in self.table.path.fillna("")]
 
     @property
+    def scale(self) -> str:
+        "How grey values are read: see `read_radiograph` and `scaled`."
+        return self.facts.get("scale", "bits")
+
+    def scaled(self, scale: str) -> "Manifest": # bits, data
+        "The same images, read by another rule: `data` where their values have fewer bits than their files say."
+        if scale not in ("bits", "data"): raise did_you_mean(str(scale), ("bits", "data"), "scale")
+        return replace(self, facts={**self.facts, "scale": scale})
+
+    def read(self, row: int,          # position
+             told: list|None = None,  # as `read_radiograph`
+            ) -> np.ndarray:          # (C, H, W) float32
+        "Pixels of an image. Raises `InputError` for a file that cannot be read."
+        from medbridge.data.radiograph import read_radiograph
+        return read_radiograph(self.paths[row], scale=self.scale, told=told).pixels
+
+    @property
     def patients(self) -> np.ndarray:
         "(n,) patient identifiers."
         return self.table.patient_id.to_numpy()
@@ -410,7 +427,7 @@ def _decode_problems(self: Manifest, report: _Report, images: bool|int, sizes: n
         rows = rows[np.unique(spread.astype(int))]
 
     def trial(r):
-        try: read_radiograph(paths[r])
+        try: read_radiograph(paths[r], told=[])
         except InputError as error:
             if not self.private: return error.problem, error.remedy
             return error.problem.replace(Path(paths[r]).name,

@@ -15,8 +15,7 @@ import numpy as np
 
 from ..basics import InputError, atomic_path, did_you_mean
 from .dicom import _read_dicom
-from .dicom import dicom_facts, modality_lut, stored_values, voi_choices, window
-from .raster import MAX_PIXELS, NARROW_NOTE, Radiograph, _read_raster, _unit_range, is_narrow, to_pil
+from .raster import MAX_PIXELS, NARROW_NOTE, Radiograph, _read_raster, _unit_range, is_narrow, quiet
 
 # %% ../../nbs/core/data/radiograph.ipynb #b0380a5d
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")             # TIFF and BigTIFF, both byte orders
@@ -77,8 +76,8 @@ def _check_scale(scale: str) -> None:
 
 
 def _by_rule(image: Radiograph, scale: str) -> Radiograph:
-    """An image that uses less than a quarter of its declared range has a note; with `scale="data"` it is stretched, whatever
-    a window or look-up table has left of it."""
+    """An image that uses less than a quarter of its declared range has a note; with `scale="data"` it is stretched,
+    whatever a window or look-up table has left of it."""
     if not is_narrow(image.pixels): return image
     if scale == "data":
         image.pixels = _unit_range(image.pixels, "")
@@ -106,8 +105,8 @@ def tell_notes(told: list[tuple[str, str]], n: int) -> None: # n: images that we
 # %% ../../nbs/core/data/radiograph.ipynb #d80f7023
 def read_radiograph(path: str|Path|bytes,          # file (or its bytes): DICOM, PNG, JPEG, TIFF
                     frame: int|None = None,        # frame of a multi-frame file, from 0; None refuses such files
-                    voi: str|int|tuple|None = "first", # DICOM: LUT or window: first, position, name, (centre, width), None
-                    scale="bits",                  # 0..1 over the range that the file declares, or (data) the values found
+                    voi: str|int|tuple|None = "first", # DICOM: LUT or window: first, position, name, (centre, width)
+                    scale="bits",                  # 0..1 over the range that a file declares, or (data) the values found
                     max_pixels: int = MAX_PIXELS,  # refuse larger images before they are decoded
                     told: list|None = None,        # notes (name, words) are added here; None: each is a warning
                    ) -> Radiograph:
@@ -119,8 +118,7 @@ def read_radiograph(path: str|Path|bytes,          # file (or its bytes): DICOM,
     kind = _kind_of(head, name)
     _check_scale(scale)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet:
             if kind in ("dicom", "unknown"):
                 image = _read_dicom(source, name, kind, frame, voi, scale, max_pixels)
             else: image = _read_raster(source, kind, max_pixels, scale, head)

@@ -74,7 +74,8 @@ class Gallery:
         i = self._number(i)
         if i not in self._pixels:
             from medbridge.data.radiograph import as_pixels
-            self._pixels[i] = as_pixels(self._images[i])
+            scale = "bits" if self.manifest is None else self.manifest.scale
+            self._pixels[i] = as_pixels(self._images[i], scale, told=[])
             if len(self._pixels) > self._keep:
                 self._pixels.popitem(last=False)
         return self._pixels[i]

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from .. import experts as experts_module
 from ..basics import InputError, did_you_mean
 from ..data.manifest import SPLITS, Manifest
-from ..data.radiograph import read_radiograph
 from ..experts.core import Expert, resize_uint8, to_uint8
 from ..mixture.cache import FeatureStore
 from ..mixture.views import Views
@@ -55,7 +54,7 @@ class _Pixels:
         for r in np.atleast_1d(rows):
             x = kept.get(int(r))
             if x is None:
-                x = prepare(read_radiograph(self.manifest.paths[r]).pixels)
+                x = prepare(self.manifest.read(r, told=[]))
                 if self.size() + x.nbytes <= PIXEL_MEMORY:
                     kept[int(r)] = x
             out.append(x)

@@ -26,7 +26,7 @@ from ..basics import InputError, atomic_dir, atomic_path, cache_dir, code_finger
 from ..basics import progress, require_space, write_json
 from ..compat import keep_freed_memory
 from ..data.manifest import Manifest, content_key
-from ..data.radiograph import read_radiograph
+from ..data.radiograph import read_radiograph, tell_notes
 from ..experts.core import Expert
 from . import precision as coding
 from .views import Views, pixels_key, token_energy, view_boxes
@@ -300,7 +300,8 @@ def _sweep(folder: Path, age=86400) -> None: # seconds
 @lru_cache(maxsize=None)
 def _code(adapter: str) -> str: # module of the expert's class
     "Hash of the code that computes features."
-    return code_fingerprint("medbridge.mixture.views", "medbridge.data.radiograph", "medbridge.experts.core", adapter)
+    return code_fingerprint("medbridge.mixture.views", "medbridge.data.radiograph", "medbridge.data.raster",
+                            "medbridge.data.dicom", "medbridge.experts.core", adapter)
 
 # %% ../../nbs/core/mixture/cache.ipynb #24a2856b
 def shard_name(keys: np.ndarray,      # content hashes of the shard's images
@@ -308,13 +309,13 @@ def shard_name(keys: np.ndarray,      # content hashes of the shard's images
                first: Expert,         # of the store's experts
                expert: Expert, start: int, # T1
                policy: str, dtype: torch.dtype,
-               precision="exact") -> str:
+               precision="exact", scale="bits") -> str:
     "Name of the folder that holds one expert's features of some images."
     seen = first.fingerprint if views.sampler == "saliency" else None
     code = _code(type(expert).__module__)
     coded = () if precision == "exact" else (precision, code_fingerprint("medbridge.mixture.precision"))
     return fingerprint(keys, asdict(views), None, seen, expert.fingerprint, start, policy,
-                       str(dtype), code, *coded)
+                       str(dtype), code, *coded, *(() if scale == "bits" else (scale,)))
 
 # %% ../../nbs/core/mixture/cache.ipynb #30d394af
 def row_numbers(index, n: int) -> np.ndarray: # numbers, one number, or a mask -> (B,) from 0
@@ -394,6 +395,8 @@ class FeatureStore:
         self.manifest, self.experts, self.views = manifest, list(experts), views
         coding.check_precision(precision)
         self.shard, self.dtype, self.say = shard, dtype, say or _say
+        self.notes: list[tuple[str, str]] = []                                 # what was doubtful in files, not said yet
+        self._noted: set[tuple[str, str]] = set()                              # and all of it
         if full_disk not in ("raise", "recompute"):
             raise did_you_mean(str(full_disk), ("raise", "recompute"), "way with a full disk")
         self.precision, self.full_disk = precision, full_disk
@@ -453,7 +456,7 @@ class FeatureStore:
         rows, start = self._shard_rows(i), self.starts[k]
         first, e = self.experts[0], self.experts[k]
         return shard_name(self._keys[rows], self.views, first, e, start,
-                          self.policy, self.dtype, self.precision)
+                          self.policy, self.dtype, self.precision, self.manifest.scale)
 
     def _name(self, i: int, k: int) -> str:
         at = i, k
@@ -477,7 +480,9 @@ class FeatureStore:
             done = self._claim(i, wait=False)
             if done is None: later.append(i)                                   # another process is at it
             else: written += done
-        return written + sum(self._claim(i, wait=True) or 0 for i in later)
+        written += sum(self._claim(i, wait=True) or 0 for i in later)
+        self.tell()
+        return written
 
     def _prepare(self, todo: dict[int, list[int]]) -> bool:
         "Say how much is to be written, and make sure that there is room; False: there is none, and nothing is kept."
@@ -527,9 +532,21 @@ class FeatureStore:
         root = self.manifest.root or Path()
         paths = [root/p
                  for p in self.manifest.table.path.iloc[rows].fillna("")]
-        with ThreadPoolExecutor(_threads()) as pool:
-            pixels = [r.pixels for r in pool.map(read_radiograph, paths)]
+        scale, told = self.manifest.scale, []                                  # type: ignore[var-annotated]
+        def read(path): return read_radiograph(path, scale=scale, told=told).pixels
+        with ThreadPoolExecutor(_threads()) as pool: pixels = list(pool.map(read, paths))
+        self._note(told)
         return pixels, [boxes_of(p, self.views, self.experts) for p in pixels]
+
+    def _note(self, told: list) -> None:
+        "Keep what is doubtful in files, once for each; `tell` says it."
+        self.notes += [note for note in told if note not in self._noted]
+        self._noted |= set(told)
+
+    def tell(self) -> None:
+        "Warn of what was doubtful in the files read since the last time."
+        notes, self.notes = self.notes, []
+        if notes: tell_notes(notes, len(self))
 
     def _write_shard(self, i: int, ks: list[int], part=16) -> None: # part: images in memory
         rows, relative = self._shard_rows(i), []
@@ -618,8 +635,12 @@ class FeatureStore:
         index = row_numbers(index, len(self))
         if states and self.policy == "pooled": self._require_states()
         if self.policy == "none":
-            return compute(self.experts, self.starts, *self._images(index))
+            images = self._images(index)
+            self.tell()
+            return compute(self.experts, self.starts, *images)
         states = states and self.policy != "pooled"
         features = [self._features(index, k, states)
                     for k in range(len(self.experts))]
-        return features, self.boxes(index)
+        boxes = self.boxes(index)
+        self.tell()
+        return features, boxes

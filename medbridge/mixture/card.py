@@ -47,13 +47,13 @@ def data_facts(manifest: Manifest,
     ages = t.age.dropna().to_numpy(float)
     positives = (y == 1).sum(0).tolist()
     observed = np.isin(y, (0, 1)).sum(0).tolist()
-    people = manifest.facts.get("people")   # such as children, where a data set is of such alone
+    known = {fact: manifest.facts[fact] for fact in ("people", "scale") if manifest.facts.get(fact)}  # children alone, ...
     return dict(
         name=manifest.name, fingerprint=manifest.fingerprint, images=len(t),
         patients=int(t.patient_id.nunique()), credentialed=manifest.credentialed, stand_in=manifest.stand_in,
         source=_source(manifest), positives=dict(zip(labels, positives)),
         observed=dict(zip(labels, observed)), views=_counts(t.view),
-        sexes=_counts(t.sex), ages=_range(ages), **(dict(people=people) if people else {}))
+        sexes=_counts(t.sex), ages=_range(ages), **known)
 
 # %% ../../nbs/core/mixture/card.ipynb #387f3fc9
 FEW = 20   # positives below which a label counts as hardly trained

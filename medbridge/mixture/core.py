@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['ON_ERROR', 'AT_REST', 'Prediction', 'collected', 'image_list', 'check_files', 'skips', 'Unread', 'named', 'read_each',
-           'tell_unread', 'with_gaps', 'kept_experts', 'unseen_text', 'answering', 'ask', 'apart', 'checked_config',
-           'embedded_folder', 'saved_options', 'check_experts', 'load_weights', 'read_calibration', 'fold', 'Mixture']
+           'tell_unread', 'with_gaps', 'scale_of', 'kept_experts', 'unseen_text', 'answering', 'ask', 'apart',
+           'checked_config', 'embedded_folder', 'saved_options', 'check_experts', 'load_weights', 'read_calibration',
+           'fold', 'Mixture']
 
 # %% ../../nbs/core/mixture/core.ipynb #db076fae
 import copy
 import warnings
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any, Callable
@@ -22,7 +24,7 @@ from torch import Tensor
 from .. import experts as experts_module
 from ..basics import InputError, atomic_dir, did_you_mean
 from ..data.manifest import Manifest
-from ..data.radiograph import as_pixels
+from ..data.radiograph import as_pixels, tell_notes
 from ..evaluation.calibrate import Calibration
 from ..experts.core import Expert
 from ..markup import html_frame, html_table, plain
@@ -179,6 +181,13 @@ def with_gaps(answer: Prediction, unread: list[Unread]) -> Prediction:
     return answer
 
 # %% ../../nbs/core/mixture/core.ipynb #ea1af93e
+def scale_of(facts: dict, images, scale: str|None) -> str:
+    "How grey values are read: as asked, as a manifest says, or as of the training images."
+    if scale is not None: return scale
+    if isinstance(images, Manifest) and "scale" in images.facts: return images.scale
+    return (facts.get("data") or {}).get("scale", "bits")
+
+
 def kept_experts(names: list[str], drop) -> list[bool]:
     "Whether each expert is asked. Raises `InputError` for a name that is not among them."
     for d in drop:
@@ -399,17 +408,20 @@ class Mixture:
                 batch=8,
                 labels: list[str]|None = None, # other labels, scored by text though never trained on; None: the model's
                 on_error="skip",   # an image that cannot be read: skip (its row is NaN, and it is said), raise
+                scale: str|None = None, # of grey values in files, see `read_radiograph`; None: as in training
                ) -> Prediction:
         "Answers for images, nothing cached. Raises `InputError` for a file that is not there, or if none can be read."
-        skip = skips(on_error)
+        skip, scale = skips(on_error), scale_of(self.facts, images, scale)
         images, keep = image_list(images), kept_experts(self.names, drop)
         text = None if labels is None else unseen_text(self.experts, list(self.bridge.scorers), labels)
         keep = answering(keep, text)
         check_files(images)
         self.bridge.eval()
         answers, far, skipped = [], [], []
+        told: list[tuple[str, str]] = []
+        read_one = partial(as_pixels, scale=scale, told=told)
         for at in range(0, len(images), batch):
-            read, unread = read_each(as_pixels, images[at:at + batch], at, skip)
+            read, unread = read_each(read_one, images[at:at + batch], at, skip)
             skipped += unread
             if not read: continue
             pixels = [p for _, p in read]
@@ -418,6 +430,7 @@ class Mixture:
             answers.append(ask(self.bridge, features, relative, keep, text))
             far.append(apart(self.ood, self.names, features, keep))
         tell_unread(skipped, len(images))
+        tell_notes(told, len(images))
         answer = collected(answers, labels or self.labels, self.names, self.ood, far)
         return with_gaps(answer, skipped)
 

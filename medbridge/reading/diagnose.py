@@ -8,6 +8,7 @@ __all__ = ['ROUTE', 'UNLIKE', 'NOT_KNOWN', 'KEPT', 'SHOWN', 'STYLE', 'routes', '
 
 # %% ../../nbs/core/reading/diagnose.ipynb #2b2c9fe7
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping
@@ -18,10 +19,10 @@ import pandas as pd
 from ..basics import InputError, atomic_dir, did_you_mean, progress, write_json
 from ..markup import PLAIN, Markup, as_html, file_word, html_table, save_csv
 from ..mixture.card import FEW, STATEMENT, gaps, gaps_of_image
-from ..mixture.core import Unread, check_files, image_list, named, read_each, skips, tell_unread
+from ..mixture.core import Unread, check_files, image_list, named, read_each, scale_of, skips, tell_unread
 from ..mixture.ood import HELD_OUT
 from ..evaluation.calibrate import sigmoid
-from ..data.radiograph import read_radiograph
+from ..data.radiograph import NARROW_NOTE, read_radiograph, tell_notes
 from .picture import bar, img, overlay, show_png, side_by_side
 from .quality import Quality, check_image
 
@@ -85,10 +86,10 @@ def _in_a_word(strange: bool|None) -> str: # for a table
     return {None: "not known", True: "yes", False: "no"}[strange]
 
 # %% ../../nbs/core/reading/diagnose.ipynb #efddb2a7
-def _read(image) -> tuple[np.ndarray, dict]:
+def _read(image, scale="bits", told: list|None = None) -> tuple[np.ndarray, dict]:
     "Pixels (C, H, W) and facts of one image."
     if isinstance(image, (str, Path)):
-        r = read_radiograph(image)
+        r = read_radiograph(image, scale=scale, told=told)
         facts = {k: r.facts.get(k) for k in ("view", "sex", "age")}
         return r.pixels, facts
     a = np.asarray(image, np.float32)
@@ -142,11 +143,12 @@ class Diagnosis:
     source: str|Path|np.ndarray                  # the file, or the array (C, H, W) itself
     heatmaps: Heatmaps = field(default_factory=Heatmaps) # label -> (H, W)
     strange: bool|None = None                    # far from the training images in features; None: not known
+    scale: str = "bits"                          # how the file's grey values were read
 
     @property
     def pixels(self) -> np.ndarray:
         "(C, H, W). Raises `InputError` for a file that can no longer be read."
-        return _read(self.source)[0]
+        return _read(self.source, self.scale, told=[])[0]
 
     @property
     def warnings(self) -> list[str]:
@@ -326,20 +328,23 @@ def diagnose_each(model,                       # MedBridge
                   batch=8,                     # images at a time
                   on_error="skip",             # an image that cannot be read: skip (and say so), raise
                   skipped: list[Unread]|None = None, # what is skipped is added here
+                  scale: str|None = None,      # of grey values in files, see `read_radiograph`; None: as in training
                  ) -> Iterator[Diagnosis]:
     """Diagnose radiographs one after the other; what has passed is not kept. Raises `InputError` as `diagnose` does,
     for wrong arguments at once."""
-    images, skip = image_list(images), skips(on_error)
+    scale, skip = scale_of(model.facts, images, scale), skips(on_error)
+    images = image_list(images)
     check_files(images)
     _check_explain(explain, model.labels)
     unread = [] if skipped is None else skipped
-    return _each(model, images, explain, drop, _heat(heatmap), batch, skip, unread)
+    return _each(model, images, explain, drop, _heat(heatmap), batch, skip, unread, scale)
 
 # %% ../../nbs/core/reading/diagnose.ipynb #2f7c6b16
-def _each(model, images, explain, drop, heatmap, batch, skip, skipped) -> Iterator[Diagnosis]:
-    before, lacks = len(skipped), gaps(model.facts)
+def _each(model, images, explain, drop, heatmap, batch, skip, skipped, scale) -> Iterator[Diagnosis]:
+    before, lacks, told = len(skipped), gaps(model.facts), []       # type: ignore[var-annotated]
+    reader = partial(_read, scale=scale, told=told)
     for at in progress(range(0, len(images), batch), "diagnosing", least=4):
-        read, unread = read_each(_read, images[at:at + batch], at, skip)
+        read, unread = read_each(reader, images[at:at + batch], at, skip)
         skipped += unread
         if not read: continue
         answer = model.predict([pixels for _, (pixels, _) in read], drop=drop)
@@ -349,8 +354,9 @@ def _each(model, images, explain, drop, heatmap, batch, skip, skipped) -> Iterat
             for label in _to_explain(explain, table): maps.add(label, heatmap(model, pixels, label))
             source = image if isinstance(image, (str, Path)) else pixels
             yield Diagnosis(named(image, number), table, check_image(pixels), gaps_of_image(model.facts, facts), lacks,
-                            model.calibration is not None, source, maps, _is_strange(answer, j))
+                            model.calibration is not None, source, maps, _is_strange(answer, j), scale)
     tell_unread(skipped[before:], len(images))
+    tell_notes([note for note in told if note[1] != NARROW_NOTE], len(images))    # each answer says that of its image
 
 # %% ../../nbs/core/reading/diagnose.ipynb #2f7c6b13
 def diagnose(model,                            # MedBridge
@@ -360,11 +366,12 @@ def diagnose(model,                            # MedBridge
              heatmap: Callable|None = None,    # (model, pixels, label) -> (H, W); None: `explain.heatmap`
              batch=8,                          # images at a time
              on_error="skip",                  # an image that cannot be read: skip (and say so), raise
+             scale: str|None = None,           # of grey values in files, see `read_radiograph`; None: as in training
             ) -> Diagnoses:
     """Diagnose radiographs. Raises `InputError` for a file that is not there, where none can be read, for an unknown
     label or expert, and for no image."""
     skipped: list[Unread] = []
-    found = list(diagnose_each(model, images, explain, drop, heatmap, batch, on_error, skipped))
+    found = list(diagnose_each(model, images, explain, drop, heatmap, batch, on_error, skipped, scale))
     return Diagnoses(found, skipped)
 
 # %% ../../nbs/core/reading/diagnose.ipynb #590274ac

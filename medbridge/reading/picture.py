@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..basics import InputError
-from ..data.radiograph import to_pil
+from ..data.raster import to_pil
 
 # %% ../../nbs/core/reading/picture.ipynb #1276712e
 # matplotlib's `inferno` at nine points (CC0), so that drawing needs no plotting library

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..basics import InputError
-from ..data.radiograph import read_radiograph
+from ..data.radiograph import is_narrow, read_radiograph
 
 # %% ../../nbs/core/reading/quality.ipynb #62626e00
 SIDE, TEMPLATE = 24, 48   # pixels of the images that are compared, and of the templates
@@ -144,6 +144,7 @@ LATERAL = 0.70   # least correlation with a lateral view
 _SAYS = dict(
     colour="the picture has colours: probably not a radiograph",
     blank="the picture is empty or has almost no contrast",
+    narrow="the picture uses less than a quarter of its declared range; are its values of fewer bits than its file says?",
     coarse="the picture is smaller than 128 pixels a side",
     other="this does not look like a chest radiograph",
     inverted="grey levels look inverted (dense should be bright)",
@@ -230,11 +231,19 @@ def _coloured(pixels: np.ndarray) -> bool: # (C, H, W)
     return float(spread.mean()) > 0.02
 
 # %% ../../nbs/core/reading/quality.ipynb #72db2bc4
+def _has_detail(pixels: np.ndarray) -> bool: # (C, H, W)
+    "Whether an image of little contrast shows something once it is stretched: neighbours are alike, and the range is used."
+    span = float(np.ptp(pixels))
+    if span < 1/1000: return False
+    steps = np.abs(np.diff(pixels, axis=-1))
+    return bool(steps.mean() < 0.1*span and pixels.std() > 0.1*span)
+
+
 def check_image(image: str|Path|np.ndarray, # a file, or (H, W), (C, H, W) float in [0, 1], bright = dense
                ) -> Quality:
     "Look for the common mistakes. Raises `InputError` for a file that cannot be read."
     is_file = isinstance(image, (str, Path))
-    pixels = read_radiograph(image).pixels if is_file else np.asarray(image, np.float32)
+    pixels = read_radiograph(image, told=[]).pixels if is_file else np.asarray(image, np.float32)
     if pixels.ndim == 2: pixels = pixels[None]
     if pixels.ndim != 3 or 0 in pixels.shape:
         raise InputError(f"An image of shape {pixels.shape} is not (channels, height, width).",
@@ -243,7 +252,8 @@ def check_image(image: str|Path|np.ndarray, # a file, or (H, W), (C, H, W) float
     if _coloured(pixels): kinds.append("colour")
     grey = small(pixels.mean(0))
     if float(np.ptp(grey)) < 0.05:
-        return Quality([*kinds, "blank"])
+        return Quality([*kinds, "narrow" if _has_detail(pixels) else "blank"])
+    if is_narrow(pixels): kinds.append("narrow")
     kind, scores = _nearest(grey)
     if kind != "upright" and "colour" not in kinds: kinds += kind.split("+")
     return Quality(kinds, scores)
