@@ -222,7 +222,7 @@ def _caveats(gaps, explain: str|None, gates: str) -> str:
 def _add_predict(commands, words):
     about = "calibrated probabilities with intervals, routing weights, warnings and heat maps for radiographs"
     maps = "write heat maps and a page there: a new folder, or one that this command wrote"
-    model = "folder of a saved model, or 'embedded' (default)"
+    model = "folder of a saved model, a model of the Hub (user/name), or 'embedded' (default)"
     top = "labels to draw heat maps for, the most probable (default: 3)"
     unread = f"an image that cannot be read: skip it, name it at the end and exit with {SKIPPED} (default), or raise"
     command = commands.add_parser("predict", help=about)

@@ -15,13 +15,13 @@ from .data.manifest import Manifest
 from .evaluation.calibrate import Calibration, calibrate
 from .mixture import cache
 from .mixture.bridge import CLOSED_FORM, PAPER
-from .mixture.core import Mixture
+from .mixture.hub import HubMixture
 from .reading.diagnose import Diagnoses, diagnose
 from .training.grow import add_expert
 from .training.train import fit
 
 # %% ../nbs/core/model.ipynb #49a7af19
-class MedBridge(Mixture):
+class MedBridge(HubMixture):
     """Multi-label diagnosis from frozen experts (arXiv 2505.21698).
 
     Three configurations have names: this one, `MedBridge.paper` and `MedBridge.closed_form`."""

@@ -6,7 +6,7 @@
 __all__ = ['COMMIT', 'Hub']
 
 # %% ../../nbs/core/experts/hub.ipynb #5388b6f0
-import hashlib, json, os, tempfile, threading
+import base64, hashlib, json, os, tempfile, threading
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,10 +26,10 @@ def _listing(folder: Path) -> list[dict]:
     return rows
 
 # %% ../../nbs/core/experts/hub.ipynb #ab86c57e
-def _described(name: str, folder: Path) -> dict:
+def _described(name: str, folder: Path, commit=COMMIT) -> dict:
     "What the hub says about a model."
     files = [dict(rfilename=row["path"]) for row in _listing(folder)]
-    return dict(id=name, modelId=name, sha=COMMIT, siblings=files, tags=[], downloads=0, private=False)
+    return dict(id=name, modelId=name, sha=commit, siblings=files, tags=[], downloads=0, private=False)
 
 # %% ../../nbs/core/experts/hub.ipynb #a73f489a
 class _Answer(BaseHTTPRequestHandler):
@@ -44,21 +44,29 @@ class _Answer(BaseHTTPRequestHandler):
     def do_GET(self): self.answer(body=True)
 
     def answer(self, body: bool) -> None:
+        path = self.asked()
+        if path is None: return
+        for name, folder in self.hub.models.items():
+            commit = self.hub.commits.get(name, COMMIT)
+            if path.startswith(f"api/models/{name}/revision/"):
+                known = path.endswith(("/main", commit))
+                return self.say(_described(name, folder, commit)) if known else self.refuse(404, "RevisionNotFound")
+            if path.startswith(f"api/models/{name}/tree/"): return self.say(_listing(folder))
+            start = f"{name}/resolve/{commit}/"
+            if path.startswith(start): return self.file(folder/path.removeprefix(start), body, commit)
+        self.refuse(404, "RepoNotFound")
+
+    def asked(self) -> str|None:
+        "The path that is asked for; None where the hub is silent or has refused."
         path = self.path.split("?")[0].strip("/")
         self.hub.requests.append((self.command, path))
         if self.hub.silent:
             self.close_connection = True
-            return
+            return None
         refused = self.hub.refusal
-        if refused and refused[2] in path: return self.refuse(*refused[:2])
-        for name, folder in self.hub.models.items():
-            if path.startswith(f"api/models/{name}/revision/"):
-                known = path.endswith(("/main", COMMIT))
-                return self.say(_described(name, folder)) if known else self.refuse(404, "RevisionNotFound")
-            if path.startswith(f"api/models/{name}/tree/"): return self.say(_listing(folder))
-            start = f"{name}/resolve/{COMMIT}/"
-            if path.startswith(start): return self.file(folder/path.removeprefix(start), body)
-        self.refuse(404, "RepoNotFound")
+        if not refused or refused[2] not in path: return path
+        self.refuse(*refused[:2])
+        return None
 
     def refuse(self, status: int, code: str) -> None:
         self.send_response(status)
@@ -66,22 +74,22 @@ class _Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def say(self, answer) -> None:
+    def say(self, answer, status=200) -> None:
         text = json.dumps(answer).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
 
-    def file(self, path: Path, body: bool) -> None:
+    def file(self, path: Path, body: bool, commit: str) -> None:
         if not path.is_file(): return self.refuse(404, "EntryNotFound")
         content = path.read_bytes()
         first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0]) if body else 0
         self.send_response(206 if first else 200)
         if first: self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
         self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", commit)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(content) - first))
         self.end_headers()
@@ -94,6 +102,71 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(sent)
         self.close_connection = len(sent) < len(content)
 
+# %% ../../nbs/core/experts/hub.ipynb #960ef7e0
+class _Receiver(_Answer):
+    "A request that may bring something."
+    def do_POST(self):
+        body, path = self.body(), self.asked()
+        if path is None: return
+        if path == "api/repos/create": return self.make(json.loads(body))
+        if path == "api/validate-yaml":
+            self.hub.cards.append(json.loads(body)["content"])
+            return self.say(dict(errors=[], warnings=[]))
+        for name in self.hub.models:
+            if path.startswith(f"api/models/{name}/preupload/"): return self.say(_ways(json.loads(body)))
+            if path == f"{name}.git/info/lfs/objects/batch": return self.say(self.places(json.loads(body)))
+            if path.startswith(f"api/models/{name}/commit/"): return self.commit(name, body)
+        self.refuse(404, "RepoNotFound")
+
+    def do_PUT(self):
+        body, path = self.body(), self.asked()
+        if path is None: return
+        self.hub.large[hashlib.sha256(body).hexdigest()] = body
+        self.say({})
+
+    def body(self) -> bytes:
+        "What the request brings, whole or in chunks."
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def make(self, asked: dict) -> None:
+        name = f"{asked['organization']}/{asked['name']}"
+        made = dict(url=f"{self.hub.address}/{name}", name=name)
+        if name in self.hub.models: return self.say(made, status=409)
+        self.hub.visibility[name] = asked.get("visibility")
+        self.hub.models[name] = Path(self.hub.pushed.name)/name
+        self.hub.models[name].mkdir(parents=True)
+        self.say(made)
+
+    def places(self, asked: dict) -> dict:
+        "Where large files are to be sent."
+        def place(file): return dict(upload=dict(href=f"{self.hub.address}/large/{file['oid']}", header={}))
+        return dict(transfer="basic", objects=[dict(file, actions=place(file)) for file in asked["objects"]])
+
+    def commit(self, name: str, body: bytes) -> None:
+        folder = self.hub.models[name]
+        for line in map(json.loads, body.splitlines()):
+            if line["key"] == "header": continue
+            file = line["value"]
+            content = self.hub.large[file["oid"]] if line["key"] == "lfsFile" else base64.b64decode(file["content"])
+            (folder/file["path"]).parent.mkdir(parents=True, exist_ok=True)
+            (folder/file["path"]).write_bytes(content)
+        self.hub.commits[name] = commit = hashlib.sha1(body).hexdigest()
+        self.say(dict(commitUrl=f"{self.hub.address}/{name}/commit/{commit}", commitOid=commit))
+
+
+def _ways(asked: dict) -> dict:
+    "How each file is to come: weights by themselves, all others with the commit."
+    def way(path): return "lfs" if path.endswith(".safetensors") else "regular"
+    files = [dict(path=f["path"], uploadMode=way(f["path"]), shouldIgnore=False) for f in asked["files"]]
+    return dict(files=files)
+
 # %% ../../nbs/core/experts/hub.ipynb #290cdfe7
 class Hub:
     "A hub on loopback, as a context manager; `sent` counts the bytes of each file's name."
@@ -102,6 +175,10 @@ class Hub:
         self.sent: dict[str, int] = {}
         self.requests: list[tuple[str, str]] = []           # method and path
         self.refusal: tuple[int, str, str]|None = None      # status, error code of the hub, part of paths it is for
+        self.commits: dict[str, str] = {}                   # model -> revision, of what was pushed
+        self.visibility: dict[str, str|None] = {}           # model that was pushed -> private, public, None: not said
+        self.large: dict[str, bytes] = {}                   # SHA-256 -> content of files that come by themselves
+        self.cards: list[str] = []                          # model cards that were shown before a push
         self.breaks: dict[str, list[float]] = {}            # name -> part of what is asked that each next answer sends
         self.silent = False                                 # connections are closed without an answer
 
@@ -111,10 +188,10 @@ class Hub:
         return content[:int(len(content)*parts.pop(0))] if parts else content
 
     def __enter__(self) -> "Hub":
-        answer = type("Answer", (_Answer,), dict(hub=self))
+        answer = type("Answer", (_Receiver,), dict(hub=self))
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), answer)
         self.server.daemon_threads = True
-        self.cache = tempfile.TemporaryDirectory()
+        self.cache, self.pushed = tempfile.TemporaryDirectory(), tempfile.TemporaryDirectory()
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs=dict(poll_interval=0.05), daemon=True)
         self.thread.start()
         return self
@@ -123,6 +200,7 @@ class Hub:
         self.server.shutdown()
         self.server.server_close()
         self.cache.cleanup()
+        self.pushed.cleanup()
 
     @property
     def address(self) -> str: return f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -134,8 +212,8 @@ class Hub:
         end = address or self.address
         files = end + "/{repo_id}/resolve/{revision}/{filename}"
         settings = dict(ENDPOINT=end, HUGGINGFACE_CO_URL_TEMPLATE=files, HF_HUB_CACHE=self.cache.name,
-                        HF_HUB_OFFLINE=False, HF_HUB_DISABLE_PROGRESS_BARS=True, HF_HUB_DISABLE_IMPLICIT_TOKEN=True,
-                        DOWNLOAD_CHUNK_SIZE=2**12)
+                        HF_HUB_OFFLINE=False, HF_HUB_DISABLE_XET=True, HF_HUB_DISABLE_PROGRESS_BARS=True,
+                        HF_HUB_DISABLE_IMPLICIT_TOKEN=True, DOWNLOAD_CHUNK_SIZE=2**12)
         with ExitStack() as stack:
             for name, value in settings.items(): stack.enter_context(patch.object(constants, name, value))
             stack.enter_context(patch.dict(os.environ, HF_HUB_OFFLINE="0", NO_PROXY="127.0.0.1"))

@@ -101,39 +101,41 @@ def from_folder(folder: Path,
 _OFFLINE = f"give a local folder, or an embedded expert, which needs no network: {', '.join(EMBEDDED)}."
 
 
-def _refused_access(name: str, revision, error: BaseException) -> InputError|None:
+def _refused_access(name: str, revision, error: BaseException, otherwise=_OFFLINE) -> InputError|None:
     "What the hub says about the name or the right to read it; None for other errors."
     from huggingface_hub import errors
     kind, status = type(error).__name__, getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
         return InputError(f"'{name}' is gated: its owner asks for a licence to be accepted first ({kind}).",
-                          remedy=f"accept it on the model's page and log in with `hf auth login`; or {_OFFLINE}")
+                          remedy=f"accept it on the model's page and log in with `hf auth login`; or {otherwise}")
     if isinstance(error, errors.RevisionNotFoundError):
         return InputError(f"'{name}' has no revision '{revision}' ({kind}).",
                           remedy="give a branch, tag or commit that the model's page lists.")
     if isinstance(error, errors.RepositoryNotFoundError):
         return InputError(f"The hub has no model '{name}', or it is private ({kind}).",
-                          remedy=f"check the spelling, or log in with `hf auth login`; or {_OFFLINE}")
+                          remedy=f"check the spelling, or log in with `hf auth login`; or {otherwise}")
     if status in (401, 403):
         return InputError(f"The hub does not let you read '{name}' ({kind}, {status}).",
-                          remedy=f"your token is not valid or lacks the right: `hf auth login` anew; or {_OFFLINE}")
+                          remedy=f"your token is not valid or lacks the right: `hf auth login` anew; or {otherwise}")
     return None
 
 
-def _refusal(name: str, revision, error: Exception) -> InputError:
+def _refusal(name: str, revision, error: Exception,
+             otherwise=_OFFLINE, # what can be done without the hub
+            ) -> InputError:
     "What went wrong at the hub, and what to do."
     from huggingface_hub import errors
     causes = [error, error.__cause__, error.__context__]      # a cache without the model hides what the hub said
-    said = [_refused_access(name, revision, cause) for cause in causes if cause is not None]
+    said = [_refused_access(name, revision, cause, otherwise) for cause in causes if cause is not None]
     known = next((refusal for refusal in said if refusal is not None), None)
     if known is not None: return known
     kind = type(error).__name__
     at = f" at revision '{revision}'" if revision else ""
     if isinstance(error, (errors.LocalEntryNotFoundError, FileNotFoundError)):
         return InputError(f"'{name}'{at} could not be fetched, and the local cache does not hold it ({kind}).",
-                          remedy=f"check the name and the network; or {_OFFLINE}")
+                          remedy=f"check the name and the network; or {otherwise}")
     return InputError(f"'{name}'{at} could not be fetched whole: the hub or the network broke off ({kind}).",
-                      remedy=f"run it again, files that are complete are not fetched twice; or {_OFFLINE}")
+                      remedy=f"run it again, files that are complete are not fetched twice; or {otherwise}")
 
 # %% ../../nbs/core/experts/loading.ipynb #3f6e870f
 def _offline() -> bool:
@@ -142,10 +144,12 @@ def _offline() -> bool:
     return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE")
 
 
-def _snapshot(name: str, revision, *patterns: str) -> Path: # of file names
+def _snapshot(name: str, revision, *patterns: str, # of file names
+              local_files_only=False, **options) -> Path: # of `snapshot_download`
     "A model's files of these kinds, in the local cache."
     from huggingface_hub import snapshot_download
-    return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns), local_files_only=_offline()))
+    return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns),
+                                  local_files_only=local_files_only or _offline(), **options))
 
 
 def _weight_names(folder: Path,  # with the configuration and the index, if the model has one
