@@ -50,11 +50,15 @@ class MedBridge(HubMixture):
             precision="auto",                 # auto: bf16 on a GPU that has it; no, bf16
             stop_after: int|None = None,      # stop in this epoch, as a killed run would (for tests)
             starts: dict|None = None,         # keeps the last initialisation between calls: a search makes it once
+            log_with=None,                    # tensorboard, wandb, mlflow, or a tracker of Accelerate; None: no log
+            project="medbridge",              # under which trackers keep the run
+            log_dir: str|Path = "runs",       # folder of TensorBoard's events, in PROJECT/KEY
            ) -> pd.DataFrame:                 # epoch, loss, balance, val_macro_auroc
         "Train; the weights of the best epoch are kept. Raises `InputError` where there is nothing to learn."
         return fit(self, train, val, epochs=epochs, batch_size=batch_size, lr=lr, weight_decay=weight_decay,
                    patience=patience, accumulate=accumulate, checkpoint=checkpoint, stores=stores,
-                   precision=precision, stop_after=stop_after, starts=starts)
+                   precision=precision, stop_after=stop_after, starts=starts, log_with=log_with, project=project,
+                   log_dir=log_dir)
 
     def calibrate(self, val: Manifest,                         # images that training has not seen
                   store: cache.FeatureStore|None = None,       # their features; None: computed

@@ -28,6 +28,7 @@ from ..mixture.learned import learned_facts
 from ..mixture.ood import fit_detector
 from .checkpoint import load_checkpoint, save_checkpoint
 from .start import _start_biases, begin_queries, warm_start
+from .track import accelerator_options, epoch_values, hyper_parameters, label_loss, tracked
 
 # %% ../../nbs/core/training/train.ipynb #5a009fd4
 def _training_targets(model: Mixture, train: Manifest) -> np.ndarray: # (n, Y) 1, 0, NaN
@@ -288,6 +289,7 @@ def _judge(state: State, model: Mixture, row: dict, validation: _Validation|None
         state.best_epoch, state.weights = row["epoch"], _copy(model.bridge)
     else:
         logits = validation.logits(model)
+        row["val_loss"] = label_loss(validation.targets, logits)
         row["val_macro_auroc"] = value = validation.value(logits)
         score = value if np.isfinite(value) else -row["loss"]
         least = 0.0
@@ -305,7 +307,7 @@ def _judge(state: State, model: Mixture, row: dict, validation: _Validation|None
 PRECISIONS = ("auto", "no", "bf16")
 
 # %% ../../nbs/core/training/train.ipynb #e1190b64
-def _accelerator(precision: str):
+def _accelerator(precision: str, **options): # options: of trackers
     "Accelerate's view of this process; bfloat16 by itself only where the GPU has it. `InputError` for a wrong word."
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -315,7 +317,7 @@ def _accelerator(precision: str):
         precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "no"
     # its precision is one for each process, and a second training may ask for another; processes stay joined
     AcceleratorState._reset_state()
-    return Accelerator(cpu=not gpu, mixed_precision=precision)
+    return Accelerator(cpu=not gpu, mixed_precision=precision, **options)
 
 # %% ../../nbs/core/training/train.ipynb #631b4836
 def _begin(model: Mixture, validation: _Validation|None, state: State) -> None:
@@ -366,6 +368,7 @@ def _loop(run: _Run, state: State, validation: _Validation|None, patience: int, 
             state.stopped = f"The loss is not a finite number in epoch {epoch}; {kept}. A lower learning rate may help."
             break
         _judge(state, run.model, row, validation)
+        run.accelerator.log(epoch_values(row, max(g["lr"] for g in run.optimiser.param_groups)), step=epoch)
         if checkpoint is not None and run.accelerator.is_main_process:
             save_checkpoint(checkpoint, run.model.bridge, run.optimiser, state.weights, state.facts())
         if stop_after is not None and epoch >= stop_after: break
@@ -406,10 +409,16 @@ def fit(model: Mixture,
         precision="auto",               # auto: bf16 on a GPU that has it; no, bf16
         stop_after: int|None = None,    # stop in this epoch, as a killed run would (for tests)
         starts: dict|None = None,       # keeps the last initialisations between calls: a search makes each once
+        log_with=None,                  # tensorboard, wandb, mlflow, or a tracker of Accelerate; None: no log
+        project="medbridge",            # under which trackers keep the run
+        log_dir: str|Path = "runs",     # folder of TensorBoard's events, in PROJECT/KEY
        ) -> pd.DataFrame:               # epoch, loss, balance, val_macro_auroc; no seconds: runs give equal tables
     "Train a model; it keeps the weights of its best epoch. Raises `InputError` where there is nothing to learn from."
     targets = _training_targets(model, train)
-    accelerator = _accelerator(precision)
+    if not model.config.gradient: epochs = 0
+    asked = dict(epochs=epochs, batch_size=batch_size, lr=lr, weight_decay=weight_decay, accumulate=accumulate)
+    key = _key(model, train, *asked.values())
+    accelerator = _accelerator(precision, **accelerator_options(log_with, project, log_dir, key))
     if accumulate < 1: raise InputError(f"accumulate={accumulate} makes no step.", remedy="give 1 or more.")
     (store, rows), held = _stores(model, train, val, stores)
     validation = _validation_of(model, val, held)
@@ -418,8 +427,7 @@ def fit(model: Mixture,
     for e in model.experts: e.to(accelerator.device)
     before = _copy(model.bridge)
     optimiser = torch.optim.AdamW(parameter_groups(model, lr, weight_decay))
-    if not model.config.gradient: epochs = 0
-    state = State(_key(model, train, epochs, batch_size, lr, weight_decay, accumulate))
+    state = State(key)
     checkpoint = None if checkpoint is None else Path(checkpoint)
     if checkpoint is not None and checkpoint.is_file():
         state = _resume(checkpoint, model, optimiser, state.key)
@@ -432,7 +440,8 @@ def fit(model: Mixture,
     y = torch.from_numpy(targets)
     run = _Run(
         model, accelerator, bridge, optimiser, rates, store, rows, y, weight, epochs, batch_size, accumulate)
-    _loop(run, state, validation, patience, checkpoint, stop_after)
+    chosen = hyper_parameters(model, train, val, patience=patience, precision=accelerator.mixed_precision, **asked)
+    with tracked(accelerator, project, chosen): _loop(run, state, validation, patience, checkpoint, stop_after)
     history = _finish(model, train, state, validation)
     model.facts |= _learned(model, before, held or (store, rows))
     model.ood = fit_detector(model.names, (store, rows), held, None if validation is None else validation.patients)
