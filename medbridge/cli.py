@@ -6,12 +6,13 @@
 __all__ = ['SKIPPED', 'parser', 'main']
 
 # %% ../nbs/core/cli.ipynb #7524472e
-import argparse, os, sys, warnings
+import argparse, contextlib, os, sys, warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
 from .basics import InputError
+from .notes import LEVELS, log_level
 
 # %% ../nbs/core/cli.ipynb #a1ba1a14
 def _batch(call):
@@ -364,6 +365,9 @@ def parser(words=False, # for tab completion: presets, data sets and files are o
     whole = argparse.ArgumentParser("medbridge", description=description)
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for add in (_add_batches, _add_compare, _add_train, _add_predict, _add_machine, _add_datasets): add(commands, words)
+    levels = "messages of this level and above, without progress bars from warning on (default: MEDBRIDGE_LOG, or info)"
+    for command in commands.choices.values():
+        command.add_argument("--log-level", choices=list(LEVELS), help=levels)
     return whole
 
 
@@ -373,6 +377,22 @@ def _completion(args):
         problem = "shtab is not installed, which writes completion for shells."
         raise InputError(problem, remedy="pip install shtab") from None
     print(shtab.complete(parser(words=True), args.shell))
+
+# %% ../nbs/core/cli.ipynb #39e586e0
+@contextlib.contextmanager
+def _at_level(word: str|None) -> Iterator[None]: # None: as the environment says
+    "Messages of this level and above. Raises `InputError` where the environment asks for a level that there is not."
+    asked = {} if word is None else dict(MEDBRIDGE_LOG=word)
+    if word in ("warning", "error"): asked["MEDBRIDGE_QUIET"] = "1"
+    before = {name: os.environ.get(name) for name in asked}
+    os.environ.update(asked)
+    try:
+        log_level()
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None: del os.environ[name]
+            else: os.environ[name] = value
 
 # %% ../nbs/core/cli.ipynb #ac63f5de
 @contextmanager
@@ -392,7 +412,7 @@ def main(argv: list[str]|None = None) -> int:
     was left out."""
     args = parser().parse_args(argv)
     try:
-        with _warned_in_a_line(): status = args.run(args)
+        with _at_level(args.log_level), _warned_in_a_line(): status = args.run(args)
     except InputError as error:
         print(f"medbridge: {error}", file=sys.stderr)
         return 2

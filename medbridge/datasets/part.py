@@ -7,7 +7,7 @@ __all__ = ['DataSet', 'as_they_lie', 'unnamed_images', 'table_name', 'cut_tables
            'with_faults']
 
 # %% ../../nbs/core/datasets/part.ipynb #d9afe252
-import os, sys
+import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -21,6 +21,7 @@ from .examples import is_example
 from ..data.manifest import SPLITS, Manifest
 from .nih import IMAGE_ENDINGS, by_stem
 from ..data.tables import ENDINGS
+from ..notes import note
 
 # %% ../../nbs/core/datasets/part.ipynb #71650b54
 @dataclass(frozen=True)
@@ -192,9 +193,8 @@ def faults(part: Part,
 
 
 def say_part(part: Part) -> None:
-    "Tell on standard error that a data set is a part, once for each time that it is read."
-    if part.is_part and "MEDBRIDGE_QUIET" not in os.environ:
-        print(f"{part.data_set.name}: {part.note}", file=sys.stderr)
+    "Tell that a data set is a part, once for each time that it is read."
+    if part.is_part: note(f"{part.data_set.name}: {part.note}")
 
 # %% ../../nbs/core/datasets/part.ipynb #920da45d
 def part_rows(part: Part) -> list[dict]:

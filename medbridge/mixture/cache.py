@@ -8,7 +8,7 @@ __all__ = ['POLICIES', 'SETTLED', 'ARRAYS', 'LOCKS', 'states_kept', 'kept_bytes'
            'shard_name', 'row_numbers', 'gather_rows', 'disk_seconds', 'which_is_faster', 'FeatureStore']
 
 # %% ../../nbs/core/mixture/cache.ipynb #e2bbef69
-import json, os, shutil, sys, time, zlib
+import json, os, shutil, time, zlib
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,6 +30,7 @@ from ..data.radiograph import read_radiograph, tell_notes
 from ..experts.core import Expert
 from . import precision as coding
 from .views import Views, pixels_key, token_energy, view_boxes
+from ..notes import note
 
 keep_freed_memory()
 
@@ -370,10 +371,6 @@ def which_is_faster(stream: float, disk: float) -> str: # seconds for one image
     return (f"on this machine computing takes {stream:.3g} s an image and reading it from this disk {disk:.3g} s: "
             f"{faster} is {times:.3g} times faster")
 
-# %% ../../nbs/core/mixture/cache.ipynb #268f3c67
-def _say(line: str) -> None:
-    if "MEDBRIDGE_QUIET" not in os.environ: print(line, file=sys.stderr)
-
 # %% ../../nbs/core/mixture/cache.ipynb #10b96ab8
 class FeatureStore:
     "Frozen features of the images of a manifest for some experts."
@@ -387,14 +384,14 @@ class FeatureStore:
                  shard=128,                      # images in a shard
                  dtype=torch.float16,            # of what is kept
                  precision="exact",              # of states: exact (`dtype`), 8bit, 4bit; see `mixture.precision`
-                 say=None,                       # receives a line before anything is written; None: standard error
+                 say=None,                       # receives a line before anything is written; None: a note
                  open_shards=8192,               # most mapped at a time (four maps each; Linux allows 65,530)
                  full_disk="raise",              # raise, recompute: policy `none` where the store does not fit
                 ):
         if shard < 1: raise InputError(f"A shard of {shard} images.", remedy="128 is the default.")
         self.manifest, self.experts, self.views = manifest, list(experts), views
         coding.check_precision(precision)
-        self.shard, self.dtype, self.say = shard, dtype, say or _say
+        self.shard, self.dtype, self.say = shard, dtype, say or note
         self.notes: list[tuple[str, str]] = []                                 # what was doubtful in files, not said yet
         self._noted: set[tuple[str, str]] = set()                              # and all of it
         if full_disk not in ("raise", "recompute"):

@@ -19,6 +19,7 @@ import pandas as pd
 from ..basics import (InputError, _bare_source, _imports, _beside, atomic_path, cache_dir, code_fingerprint,
                               did_you_mean, fingerprint, package_versions, write_json)
 from ..markup import Markup, html_facts, html_frame, plain
+from ..notes import tell
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #c6ab9de8
 FILES = dict(params="params.json", metrics="metrics.csv", predictions="predictions.parquet",
@@ -495,7 +496,7 @@ def run_notebook(notebook: str|Path,          # notebook to run
             _link(folder, version)
             return False
         if version.is_dir() and (why := problem(version)) is not None:
-            print(f"{folder.name}: {why}; it is made again", file=sys.stderr)
+            tell(f"{folder.name}: {why}; it is made again", "warning")
         with _part(version) as part:
             out = {"out": str(part)} if "out" in parameters else {}
             failed = folder.parent/f"failed-{folder.name}.ipynb"

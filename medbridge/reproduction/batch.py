@@ -15,6 +15,7 @@ import pandas as pd
 from . import artefacts, compare, presets, report
 from .artefacts import NotebookFailed, project_root
 from ..basics import InputError, atomic_path, did_you_mean, fingerprint, write_json
+from ..notes import announce
 from .jobs import Job, needed, planned
 
 # %% ../../nbs/core/reproduction/batch.ipynb #d31e995e
@@ -502,7 +503,7 @@ def reproduce(preset="smoke",             # how much: check, smoke, embedded, ex
               root: str|Path|None = None, # checkout
               figures: str|Path|None = None, # where figures go (default: `figures` of the checkout)
               workers=2,                  # notebooks at a time, one core each
-              say=print,                  # receives a line for each job
+              say=announce,               # receives a line for each job
               table="medbridge.reproduction.jobs",     # module whose EXPERIMENTS are run
               profile: str|None = None,   # Snakemake profile below `workflow/profiles` (`default`: this machine)
              ) -> dict[str, bool]:        # for each job whether its notebook ran (False: unchanged)
