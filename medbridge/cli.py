@@ -154,15 +154,25 @@ def _noting(found, strange: list) -> Iterator:
         strange.append(d.strange)
         yield d
 
+# %% ../nbs/core/cli.ipynb #9d776741
+def _dicom_writer(args):
+    "What writes answers as DICOM while they pass. Raises `InputError`, before a model is read, where it cannot."
+    if not args.dicom: return lambda found: found
+    from medbridge.reading.dicom_out import check_sources, saving_dicom
+    check_sources(args.images)
+    return lambda found: saving_dicom(found, args.dicom)
+
 # %% ../nbs/core/cli.ipynb #7b90c1e0
 def _predict(args):
     from medbridge.mixture.card import gaps
     from medbridge.reading.diagnose import diagnose_each, saving
     _checked(args)
+    as_dicom = _dicom_writer(args)
     model, skipped, strange = _saved_model(args.model), [], []
-    found = diagnose_each(model, args.images, args.top if args.explain else 0, on_error=args.on_error, skipped=skipped,
-                          scale=args.scale)
+    maps = args.top if args.explain or args.dicom else 0
+    found = diagnose_each(model, args.images, maps, on_error=args.on_error, skipped=skipped, scale=args.scale)
     if args.explain: found = saving(found, args.explain)
+    found = as_dicom(found)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* images could not be read")   # said at the end
         for text in _in_format(_noting(found, strange), args.format): print(text, end="", flush=True)
@@ -224,6 +234,7 @@ def _add_predict(commands, words):
     about = "calibrated probabilities with intervals, routing weights, warnings and heat maps for radiographs"
     maps = "write heat maps and a page there: a new folder, or one that this command wrote"
     model = "folder of a saved model, a model of the Hub (user/name), or 'embedded' (default)"
+    dicom = "write DICOM Structured Reports, and heat maps as Segmentations, into this new folder (DICOM images only)"
     top = "labels to draw heat maps for, the most probable (default: 3)"
     unread = f"an image that cannot be read: skip it, name it at the end and exit with {SKIPPED} (default), or raise"
     command = commands.add_parser("predict", help=about)
@@ -232,6 +243,7 @@ def _add_predict(commands, words):
     forms = "csv: for spreadsheets, an apostrophe before names that would begin a formula; json: names as they are"
     command.add_argument("--format", choices=["table", "json", "csv"], default="table", help=forms)
     _offer(command.add_argument("--explain", metavar="FOLDER", help=maps), words)
+    _offer(command.add_argument("--dicom", metavar="FOLDER", help=dicom), words)
     command.add_argument("--top", type=int, default=3, help=top)
     command.add_argument("--on-error", choices=["skip", "raise"], default="skip", help=unread)
     grey = "grey values over the range that a file declares (bits) or over those found (data); default: as in training"

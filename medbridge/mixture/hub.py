@@ -21,7 +21,8 @@ def hub_name(name: str|Path) -> str|None:
     "The name of a model repository that is meant; None for a folder."
     if isinstance(name, Path) or Path(name).is_dir(): return None
     if name.startswith("hf-hub:"): return name.removeprefix("hf-hub:")
-    return name if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/") else None
+    if name.count("/") != 1 or name.startswith((".", "/", "~")) or name.endswith("/"): return None
+    return name
 
 # %% ../../nbs/core/mixture/hub.ipynb #4c61c021
 INSTEAD = "give the folder of a saved model, or \"embedded\", which needs no network."
@@ -62,13 +63,14 @@ def _check_push(facts: dict[str, Any], private: bool) -> None: # facts: of the m
         problem = f"The model was trained on {data['name']}, whose use an agreement restricts, and would be public."
         raise InputError(problem, remedy="push it with private=True, and read the agreement on who may have it.")
 
-
+# %% ../../nbs/core/mixture/hub.ipynb #c98b3b71
 def _not_pushed(repo_id: str, error: Exception) -> InputError:
     "What the Hub answered to a push, and what to do."
     status = getattr(getattr(error, "response", None), "status_code", None)
     kind = type(error).__name__ + (f", {status}" if status else "")
     login = "log in with `hf auth login`, with a token that may write there; check the owner's name."
-    return InputError(f"The model was not pushed to '{repo_id}' ({kind}): {' '.join(str(error).split())[:160]}",
+    said = " ".join(str(error).split())[:160]
+    return InputError(f"The model was not pushed to '{repo_id}' ({kind}): {said}",
                       remedy=login if status in (401, 403, 404) else "run it again when the Hub can be reached.")
 
 # %% ../../nbs/core/mixture/hub.ipynb #42ad7f51

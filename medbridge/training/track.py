@@ -48,15 +48,17 @@ def accelerator_options(log_with, project: str, log_dir: str|Path, key: str) -> 
     return dict(log_with=list(map(opened, trackers)), project_dir=str(log_dir))
 
 # %% ../../nbs/core/training/track.ipynb #ea857a05
-def _plain(value) -> bool|int|float|str: return value if isinstance(value, (bool, int, float, str)) else str(value)
+def _plain(value) -> bool|int|float|str:
+    return value if isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def hyper_parameters(model, train: Manifest, val: Manifest|None, # model: a Mixture
                      **options) -> dict[str, bool|int|float|str]: # of `fit`
     "Options of the model and of its training, experts and data, as plain values."
-    found = dict(model.config.__dict__, labels=len(model.labels), experts=", ".join(model.names), views=model.views.n,
-                 train=train.name, train_images=len(train.table), train_fingerprint=train.fingerprint, **options)
-    if val is not None: found |= dict(val=val.name, val_images=len(val.table))
+    seen = dict(train=train.name, train_images=len(train.table), train_fingerprint=train.fingerprint)
+    if val is not None: seen |= dict(val=val.name, val_images=len(val.table))
+    made_of = dict(labels=len(model.labels), experts=", ".join(model.names), views=model.views.n)
+    found = model.config.__dict__ | made_of | seen | options
     return {name: _plain(value) for name, value in found.items()}
 
 # %% ../../nbs/core/training/track.ipynb #1f42d8ba
@@ -67,14 +69,17 @@ NAMES = dict(loss="loss/train", val_loss="loss/validation", balance="loss/balanc
 def epoch_values(row: dict, rate: float) -> dict[str, float]: # row: of the history; rate: learning rate
     "The numbers of an epoch under the names of a tracker."
     found = {name: float(row[key]) for key, name in NAMES.items() if key in row}
-    return {name: value for name, value in dict(found, learning_rate=float(rate)).items() if math.isfinite(value)}
+    found["learning_rate"] = float(rate)
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
-
+# %% ../../nbs/core/training/track.ipynb #ab4770fa
 def label_loss(targets: np.ndarray, logits: np.ndarray) -> float: # (n, Y) 1, 0, NaN and (n, Y)
     "Mean binary cross-entropy over the labels that are known; NaN where none is."
     known = np.isfinite(targets)
+    if not known.any(): return math.nan
     z = logits[known].astype(float)
-    return float((np.logaddexp(0, z) - targets[known]*z).mean()) if known.any() else math.nan
+    losses = np.logaddexp(0, z) - targets[known]*z
+    return float(losses.mean())
 
 # %% ../../nbs/core/training/track.ipynb #e272e685
 @contextmanager
