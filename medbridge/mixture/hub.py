@@ -45,9 +45,10 @@ def fetch_model(name: str,         # user/name
                 **options,         # of `huggingface_hub.snapshot_download`: token, cache_dir, force_download
                ) -> Path:
     "The folder of a saved model in the local cache of the Hub. Raises `InputError` where it cannot be had."
+    instead = f"unset HF_HUB_OFFLINE, so that it may be fetched; or {INSTEAD}" if _offline() else INSTEAD
     def part(revision, *files):
         try: return _snapshot(name, revision, *files, **options)
-        except Exception as error: raise _refusal(name, revision, error, INSTEAD) from None
+        except Exception as error: raise _refusal(name, revision, error, instead) from None
     described = part(revision, "config.json")
     files = _files_of(described/"config.json", name)
     return part(described.name, "config.json", "README.md", *files)   # a snapshot is named by its commit
