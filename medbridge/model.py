@@ -75,16 +75,17 @@ class MedBridge(HubMixture):
             self.ood = self.ood.with_held_out(self.names, answer.distances, val.patients)
         return self.calibration
 
-    def diagnose(self, images,                     # paths or arrays (H, W), (C, H, W) in [0, 1], one or several
+    def diagnose(self, images,                     # a Manifest, paths or arrays (H, W), (C, H, W) in [0, 1]
                  explain: int|list[str] = 0,       # heat maps for that many most probable labels, or for these labels
                  drop=(),                          # names of experts to leave out
                  heatmap: Callable|None = None,    # (model, pixels, label) -> (H, W); None: `explain.heatmap`
                  batch=8,                          # images at a time
                  on_error="skip",                  # an image that cannot be read: skip (and say so), raise
+                 scale: str|None = None,           # of grey values in files, see `read_radiograph`; None: as in training
                 ) -> Diagnoses:
         "Calibrated probabilities with all that a reader needs to judge them; see `medbridge.reading.diagnose`."
         return diagnose(self, images, explain=explain, drop=drop, heatmap=heatmap, batch=batch,
-                        on_error=on_error)
+                        on_error=on_error, scale=scale)
 
     def add_expert(self, expert): # a name, or an Expert
         "A model with one more expert: what was trained stays, `fit` trains what is new; see `medbridge.training.grow`."
