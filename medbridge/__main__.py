@@ -9,8 +9,10 @@ __all__ = []
 import sys
 from pathlib import Path
 
-from .cli import main
+from .reproduction.processes import follow_parent
 
 # a notebook's cells run as `__main__` too, so the name alone does not tell a command from a notebook
 if __name__ == "__main__" and Path(sys.argv[0]).name == "__main__.py":
+    follow_parent() # before all that takes time to import
+    from medbridge.cli import main
     raise SystemExit(main())

@@ -46,7 +46,7 @@ def _preset_of(args) -> str:
 
 # %% ../nbs/core/cli.ipynb #98d56077
 def _reproduce(args):
-    from medbridge.reproduction.batch import reproduce
+    from medbridge.reproduction.run import reproduce
     from medbridge.reproduction.presets import folder_name
     options = dict(only=args.only, figures=args.figures, workers=args.workers,
                    table=args.table, profile=args.profile)
@@ -57,15 +57,18 @@ def _reproduce(args):
 
 # %% ../nbs/core/cli.ipynb #c23934fe
 def _status(args):
-    from medbridge.reproduction.batch import Batch, status, summary
+    from medbridge.reproduction.batch import Batch
+    from medbridge.reproduction.status import of_batch, status, summary
     batch = Batch(_preset_of(args), args.only, figures=args.figures,
                   table=args.table)
     print(summary(status(batch), args.workers))
+    print(of_batch(batch))
 
 # %% ../nbs/core/cli.ipynb #cfa354f8
 def _job(args):
-    from medbridge.reproduction.batch import Batch, die_with_parent, run_job
-    if os.environ.pop("MEDBRIDGE_WITH_PARENT", None): die_with_parent()
+    from medbridge.reproduction.batch import Batch
+    from medbridge.reproduction.work import run_job
+    os.environ.pop("MEDBRIDGE_BATCH", None) # a notebook may start a batch of its own
     batch = Batch(args.preset, args.only, figures=args.figures, table=args.table)
     _batch(lambda: run_job(batch, args.job))
 

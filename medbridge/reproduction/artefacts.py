@@ -439,12 +439,17 @@ class NotebookFailed(RuntimeError):
         self.cell = cell
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #7692c0f8
+def _as_it_is(path: Path) -> str:
+    "A path as papermill takes it, which fills in {words} from the parameters: folders are called so, too."
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def _papermill(notebook: Path, output: Path, parameters: dict) -> None:
     "Run a notebook with papermill, up to three times as long as no kernel could start."
     import papermill
     for chance in range(3): # two kernels that start at once may draw the same port; nothing has run then
         try:
-            papermill.execute_notebook(str(notebook), str(output), parameters=parameters,
+            papermill.execute_notebook(_as_it_is(notebook), _as_it_is(output), parameters=parameters,
                                        cwd=str(notebook.parent), progress_bar=False, kernel_name="python3")
             return
         except RuntimeError as error:
@@ -514,12 +519,26 @@ def _clear(path: Path) -> None:
     else: path.unlink(missing_ok=True)
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #4a24ae82
+def _in_work(part: Path, runs: Path) -> bool:
+    "Whether a living process holds the lock of the artefact that a part becomes."
+    import fcntl
+    name, at, _ = part.name[1:].rpartition("@")          # .NAME@KEY.RANDOM.part
+    lock = runs/".locks"/name
+    if not at or not lock.is_file(): return False
+    with open(lock, "a") as held:
+        try: fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError: return True
+        except OSError: pass                             # no locks here
+    return False
+
+
 @contextlib.contextmanager
 def exclusive(folder: str|Path, # folder that only one batch may work in
              ):
-    """Hold a folder's lock for one batch; `InputError` when another living process holds it.
+    """Hold a folder's lock for one batch, and give its file; `InputError` when another living process holds it.
 
-    Left-over parts are cleared.
+    Left-over parts are cleared, except of artefacts that a job is at work on: one of a batch that was killed, on a node
+    of a cluster, goes on.
     """
     import fcntl
     folder = Path(folder)
@@ -530,5 +549,5 @@ def exclusive(folder: str|Path, # folder that only one batch may work in
             raise InputError("Another batch is at work in this folder.", folder,
                              remedy="wait for it, or choose another folder or preset.") from None
         for part in [*folder.glob(".*.part"), *(folder/VERSIONS).glob(".*.part")]:
-            _clear(part)
-        yield
+            if not _in_work(part, folder): _clear(part)
+        yield lock
