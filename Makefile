@@ -32,10 +32,10 @@ $(VENV)/.complete: settings.ini setup.py constraints.txt
 only = $(if $(filter command,$(origin $1)),--$2 $($1))
 PART = $(call only,DATA,data) $(call only,EXPERTS,experts) $(call only,SITES,sites) $(call only,SEEDS,seeds) $(call only,METHODS,methods)
 
-reproduce: setup ## tables and figures of PRESET=check|smoke|embedded|example|real|paper|open (default smoke), or of DATA=.. EXPERTS=.. SITES=.. SEEDS=.. METHODS=.. of it, into figures/
-	$(BIN)/python -m medbridge reproduce $(PRESET) $(PART)
+reproduce: setup ## tables and figures of PRESET=check|smoke|embedded|example|real|paper|open (default smoke), or of DATA=.. EXPERTS=.. SITES=.. SEEDS=.. METHODS=.. of it, into figures/; on a cluster PROFILE=slurm
+	$(BIN)/python -m medbridge reproduce $(PRESET) $(PART) $(call only,PROFILE,profile)
 
-status: setup ## what of PRESET is done, stale, failed or running, and how long the rest will take
+status: setup ## what of PRESET is done, stale, failed or running, what a batch died of, how long the rest will take
 	$(BIN)/python -m medbridge status $(PRESET) $(PART)
 
 paper: setup ## all tables and figures of PRESET in one HTML page
@@ -54,7 +54,7 @@ mutants: setup ## every function raises, then 200 small changes: how many of the
 	$(BIN)/python .ci/mutants.py --raise --n 200 -j 2
 
 hooks: setup ## git hooks of nbdev: notebooks merge without conflicts
-	PATH="$(CURDIR)/$(BIN):$$PATH" nbdev_install_hooks
+	PATH="$$PWD/$(BIN):$$PATH" nbdev_install_hooks
 
 readme: setup ## README.md from nbs/index.ipynb
 	$(BIN)/python .ci/readme.py

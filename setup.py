@@ -22,7 +22,8 @@ setup(
     include_package_data=True,
     package_data={"": ["assets/*", "assets/**/*", "py.typed"]},
     install_requires=cfg["requirements"].split(),
-    extras_require={extra: cfg[f"{extra.replace('-', '_')}_requirements"].split() for extra in ("dev", "trackers", "dicom-out")},
+    extras_require={extra: cfg[f"{extra.replace('-', '_')}_requirements"].split()
+                    for extra in ("dev", "trackers", "dicom-out", "slurm")},
     python_requires=">=" + cfg["min_python"],
     entry_points={"console_scripts": cfg["console_scripts"].split(), "nbdev": ["medbridge=medbridge._modidx:d"]},
     zip_safe=False,

@@ -88,6 +88,14 @@ def _profile(batch: Batch, profile: str|None) -> Path:
     raise InputError(f"There is no profile '{profile}'.", folder, remedy=f"profiles: {names}.")
 
 
+def _check_profile(batch: Batch, profile: str|None) -> None:
+    "`InputError` for a profile that is not there, and for a cluster that cannot be used."
+    _profile(batch, profile)
+    if profile != "slurm": return
+    slurm.check_path(batch.root)
+    slurm.status_command()
+
+
 def _at_a_time(batch: Batch, workers: int, profile: str|None) -> int:
     "How many jobs may work at a time: as asked for on this machine, as the profile says on a cluster."
     if not profile: return workers
@@ -160,6 +168,7 @@ class _Progress:
         self.stale = batch.problems()
         self.before = {job.name: note_of(batch, job.name) for job in batch.jobs}
         self.taken: list[float] = []  # seconds of what ran
+        self.most = 0                 # jobs seen at work at a time
 
     def new(self, name: str) -> dict:
         "A job's note, if it is of this batch; empty if it is of one before."
@@ -173,6 +182,7 @@ class _Progress:
             how = _how(note)
             if how: self.ended(name, note, how)
         at_work = {name: note for name, note in notes.items() if note and name in self.stale}
+        self.most = max(self.most, len(at_work))
         self.say.standing = self.standing(at_work)
 
     def ended(self, name: str, note: dict, how: str) -> None:
@@ -187,10 +197,10 @@ class _Progress:
 
     def standing(self, notes: dict[str, dict]) -> str: # notes: of jobs at work
         "How the work stands, in a line."
-        if not self.stale: return "writing down what was found"
+        if not self.stale: return f"{self.done()} all jobs are through, Snakemake is about to end"
         names = list(notes)
         more = f" and {len(names) - 2} more" if len(names) > 2 else ""
-        doing = f"at work on {', '.join(names[:2])}{more}" if names else "no job has begun yet"
+        doing = f"at work on {', '.join(names[:2])}{more}" if names else "waiting for a job to begin"
         now = time.time()
         spent = {name: now - note["began"] for name, note in notes.items()}
         return f"{self.done()} {doing}, {self.left(spent)}"
@@ -200,7 +210,8 @@ class _Progress:
         seconds = _filled([self.expected[name] for name in self.stale], self.taken)
         spent = spent or {}
         over = [spent.get(name, 0.0) for name in self.stale]
-        return remaining([*map(_rest, seconds, over)], self.workers)
+        at_a_time = min(self.most or self.workers, len(seconds)) or 1 # a cluster may have less room than the profile says
+        return remaining([*map(_rest, seconds, over)], at_a_time)
 
 # %% ../../nbs/core/reproduction/run.ipynb #2dc571ce
 def _how(note: dict) -> str: # "" while it works, or has not begun
@@ -243,13 +254,14 @@ def _raise_failed(batch: Batch, notes: dict[str, dict]) -> None: # notes: of thi
     raise NotebookFailed("\n".join(lines))
 
 # %% ../../nbs/core/reproduction/run.ipynb #965fdc0c
-def _raise_stopped(status: int, log: Path) -> None:
-    "`NotebookFailed` with the last lines of a Snakemake that did not end well."
+def _raise_stopped(status: int, log: Path, note: dict) -> None: # note: of the batch
+    "`NotebookFailed` with the last lines of a Snakemake that did not end well, or was killed."
     if not status: return
     kept = "what is finished is kept, and the same command goes on from there."
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-    first, last = f"Snakemake stopped with status {status}; {kept}", f"its log: {log}"
-    raise NotebookFailed("\n".join([first, *text.splitlines()[-25:], last]))
+    how = f"was {cause_of(note)} (signal {-status})" if status < 0 else f"stopped with status {status}"
+    lines = [f"Snakemake {how}; {kept}", *text.splitlines()[-25:], f"its log: {log}"]
+    raise NotebookFailed("\n".join(lines))
 
 # %% ../../nbs/core/reproduction/run.ipynb #813f56d2
 def _write_down(batch: Batch, gone: dict[str, dict]) -> None:
@@ -381,8 +393,8 @@ def _work(batch: Batch, gone: dict, lock: int, workers: int, profile: str|None, 
         process = _snakemake(batch, workers, profile, only, lock)
         _follow(process, lambda: [look() for look in looks], interrupt=5.0 if profile else 0.0)
         notes = {job.name: progress.new(job.name) for job in batch.jobs}
-        _raise_failed(batch, notes)
-        _raise_stopped(process.returncode, batch.log_file("batch"))
+        if process.returncode >= 0: _raise_failed(batch, notes)           # with Snakemake all jobs are killed
+        _raise_stopped(process.returncode, batch.log_file("batch"), life.note)
         _save_not_run(batch)
         batch.gallery()
     after = compare.read_tables(batch.figures)
@@ -406,6 +418,5 @@ def reproduce(preset="smoke",             # how much: check, smoke, embedded, ex
     if workers < 1: raise InputError(f"{workers} notebooks at a time.", remedy="ask for at least one.")
     with Voice(say) as voice, ExitStack() as held:
         batch, gone, lock = _begin(held, preset, only, root, figures, table)
-        if profile == "slurm": slurm.status_command() # refused before anything is said
-        _profile(batch, profile)
+        _check_profile(batch, profile) # refused before anything is said
         return _work(batch, gone, lock, workers, profile, only, voice)

@@ -110,7 +110,7 @@ def _at(seconds: float) -> str:
 def of_batch(batch: Batch) -> str:
     "In a line, how the last batch in this folder ended and why, or that it is at work."
     note = note_of(batch, WHOLE)
-    if not note: return "no batch has run here"
+    if not note: return "no `medbridge reproduce` has run here"
     if is_alive(note):
         began = _at(note["began"])
         return f"a batch has been at work since {began} (process {note['pid']} of {note['host']})"
