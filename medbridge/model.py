@@ -82,10 +82,11 @@ class MedBridge(HubMixture):
                  batch=8,                          # images at a time
                  on_error="skip",                  # an image that cannot be read: skip (and say so), raise
                  scale: str|None = None,           # of grey values in files, see `read_radiograph`; None: as in training
+                 beside=None,                      # as images, of other patients: the first one's maps stand beside
                 ) -> Diagnoses:
         "Calibrated probabilities with all that a reader needs to judge them; see `medbridge.reading.diagnose`."
         return diagnose(self, images, explain=explain, drop=drop, heatmap=heatmap, batch=batch,
-                        on_error=on_error, scale=scale)
+                        on_error=on_error, scale=scale, beside=beside)
 
     def add_expert(self, expert): # a name, or an Expert
         "A model with one more expert: what was trained stays, `fit` trains what is new; see `medbridge.training.grow`."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['listed', 'image_name', 'simulated_masks', 'Gallery', 'as_gallery', 'experts_of', 'check_name', 'frozen_features',
            'scroll', 'section', 'drawn', 'ipywidgets_module', 'image_choice', 'expert_choice', 'same_width',
-           'values_of', 'laid_out', 'Explorer']
+           'values_of', 'in_columns', 'laid_out', 'Explorer']
 
 # %% ../../nbs/core/explorers/frame.ipynb #efcc118c
 from collections import OrderedDict
@@ -167,10 +167,11 @@ def expert_choice(w, names: list[str]):
 
 # %% ../../nbs/core/explorers/frame.ipynb #8e8785f6
 def same_width(controls: dict[str, Any]) -> None:
-    "Controls of one width, their descriptions in full."
+    "Controls of one width, their descriptions in full; on a narrow screen, as wide as it is."
     for control in controls.values():
         control.style.description_width = "13em"
-        control.layout.width = "30em"
+        control.layout.width = "26em"
+        control.layout.max_width = "100%"
 
 
 def values_of(controls: dict[str, Any]) -> dict[str, Any]:
@@ -178,10 +179,16 @@ def values_of(controls: dict[str, Any]) -> dict[str, Any]:
     return {name: control.value for name, control in controls.items()}
 
 # %% ../../nbs/core/explorers/frame.ipynb #c2185162
-def laid_out(w, title: str, controls: dict[str, Any], drawing):
-    "A box: the title, the controls in rows that wrap, the drawing."
+def in_columns(w, columns: list[list]) -> list: # the controls of each column, from left to right
+    "A box for each column; a control that is alone in its column stands for itself."
+    def boxed(column): return column[0] if len(column) == 1 else w.VBox(column)
+    return [boxed(column) for column in columns]
+
+
+def laid_out(w, title: str, controls: dict[str, Any], drawing, columns: list[list]):
+    "A box: the title, the columns of controls in rows that wrap, the drawing."
     head = w.HTML(f"<b>{escape(title)}</b>")
-    row = w.HBox(list(controls.values()),
+    row = w.HBox(in_columns(w, columns),
                  layout=w.Layout(flex_flow="row wrap"))
     box = w.VBox([head, row, drawing])
     box.explorer_controls, box.explorer_drawing = controls, drawing
@@ -194,6 +201,10 @@ class Explorer:
     def data(self, *args: Any, **settings: Any) -> Any: raise NotImplementedError
     def html(self, data) -> str: raise NotImplementedError
     def controls(self, w) -> dict[str, Any]: raise NotImplementedError # w: the ipywidgets module
+
+    def columns(self, controls: dict[str, Any]) -> list[list]:
+        "The controls in columns, from left to right: each stands for itself."
+        return [[control] for control in controls.values()]
 
     def static(self, **settings) -> str:
         "The drawing for some settings, as HTML that needs neither kernel nor scripts."
@@ -216,7 +227,7 @@ class Explorer:
         for control in controls.values(): control.observe(draw, "value")
         self.linked(controls)
         draw()
-        return laid_out(w, self.title, controls, out)
+        return laid_out(w, self.title, controls, out, self.columns(controls))
 
     def linked(self, controls: dict) -> None:
         "Controls whose choices depend on others."

@@ -19,7 +19,7 @@ from ..basics import InputError
 from .frame import (Explorer, as_gallery, check_name, frozen_features, image_choice,
                                        scroll)
 from ..markup import Markup, html_table
-from ..reading.picture import bar, img, side_by_side
+from ..reading.picture import bar, captioned, img, side_by_side
 
 # %% ../../nbs/core/explorers/routing.ipynb #eceb1b62
 @dataclass
@@ -200,7 +200,8 @@ class RoutingExplorer(Explorer):
         if not rows: below += "<p>No label is chosen.</p>"
         if data.edited and self.model.calibration is not None: below += EDITED
         below += f"<p><small>This model: {escape(self.model.gates_in_words)}.</small></p>"
-        return side_by_side(img(data.pixels, f"radiograph {data.image}", 256), below)
+        picture = img(data.pixels, f"radiograph {data.image}", 256)
+        return side_by_side(captioned(data.image, picture, width=256), below)
 
     def controls(self, w) -> dict[str, Any]:
         labels = w.SelectMultiple(
@@ -210,6 +211,12 @@ class RoutingExplorer(Explorer):
         temperature.readout_format = ".2f"
         first = dict(image=image_choice(w, self.gallery), labels=labels, temperature=temperature)
         return first | expert_controls(w, self.names)
+
+    def columns(self, controls: dict[str, Any]) -> list[list]:
+        columns = [[controls[name] for name in ("image", "labels", "temperature")]]
+        for k, _ in enumerate(self.names):
+            columns.append([controls[f"on{k}"], controls[f"gate{k}"]])
+        return columns
 
     def gather(self, values: dict[str, Any]) -> dict[str, Any]:
         first = {k: values[k] for k in ("image", "labels", "temperature")}

@@ -16,7 +16,7 @@ import pandas as pd
 from .frame import (Explorer, as_gallery, check_name, expert_choice, experts_of,
                                        image_choice, scroll)
 from ..markup import html_table
-from ..reading.picture import boxed, img, side_by_side
+from ..reading.picture import boxed, captioned, img, side_by_side
 
 # %% ../../nbs/core/explorers/views.ipynb #808f6553
 @dataclass
@@ -101,6 +101,7 @@ class ViewExplorer(Explorer):
         rows = [box_row(view) for view in data.boxes.itertuples()]
         alt = f"radiograph {data.image} with {len(rows)} views"
         picture = boxed(data.pixels, data.boxes[CORNERS].to_numpy(), alt, 320)
+        picture = captioned(data.image, picture, width=320)
         table = html_table(["view", *CORNERS, "magnified"], rows)
         strips = "".join(strip(name, views)
                          for name, views in data.seen.items())

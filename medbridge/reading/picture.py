@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'STRENGTH', 'colours', 'times_even', 'full_colour', 'overlay', 'colour_bar', 'outline', 'paint', 'png', 'img',
-           'boxed', 'bar', 'side_by_side', 'show_png']
+           'boxed', 'bar', 'captioned', 'likeness_in_words', 'side_by_side', 'show_png']
 
 # %% ../../nbs/core/reading/picture.ipynb #8da4c73f
 import base64
@@ -42,7 +42,7 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
     image = np.asarray(pixels, np.float32)
     return image if image.ndim == 2 else image.mean(0)
 
-# %% ../../nbs/core/reading/picture.ipynb #985fc960
+# %% ../../nbs/core/reading/picture.ipynb #cf20c4af
 LEAST = 2.0 # times even: full colour is never less, so that a map that is nearly even stays pale
 
 
@@ -70,24 +70,27 @@ _FIRST = 0.35  # where on the colours' scale the first colour lies: a darker one
 
 def _tint(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]: # (...) in [0, 1] -> (..., 3), (..., 1)
     "Colour and opacity, from none to full."
-    return colours(_FIRST + (1 - _FIRST)*share), STRENGTH*share[..., None]
+    at = _FIRST + (1 - _FIRST)*share
+    return colours(at), STRENGTH*share[..., None]
 
-
+# %% ../../nbs/core/reading/picture.ipynb #67bc127f
 def overlay(pixels: np.ndarray,  # (C, H, W) or (H, W) in [0, 1]
             heat: np.ndarray,    # (H, W) not negative
             full: float|None = None, # times even: where full colour begins; None: `full_colour` of this map
            ) -> np.ndarray:      # (3, H, W) in [0, 1]
-    "A heat map over its radiograph: the plain image where the map is no higher than an even one, then more and more colour."
+    "A heat map over its radiograph: the plain image where the map is no higher than an even one, above it colour."
     grey, heat = _grey(pixels), np.asarray(heat, np.float32)
     if grey.shape != heat.shape:
         raise InputError(f"A map of shape {heat.shape} and an image of {grey.shape} do not belong together.")
     top = full_colour(heat) if full is None else full
     if top <= 1:
         raise InputError(f"Full colour at {top} times even leaves no room for a scale.", remedy="give more than 1.")
-    colour, alpha = _tint(np.clip((times_even(heat) - 1)/(top - 1), 0, 1))
-    return ((1 - alpha)*grey[..., None] + alpha*colour).transpose(2, 0, 1)
+    above = (times_even(heat) - 1)/(top - 1)
+    colour, alpha = _tint(np.clip(above, 0, 1))
+    plain = (1 - alpha)*grey[..., None]
+    return (plain + alpha*colour).transpose(2, 0, 1)
 
-# %% ../../nbs/core/reading/picture.ipynb #e98ddd72
+# %% ../../nbs/core/reading/picture.ipynb #2efe349d
 def colour_bar(full: float, # times even: where full colour begins
               ) -> str:
     "The scale of heat maps as HTML: the colours over grey, and in words what the ends mean."
@@ -95,7 +98,8 @@ def colour_bar(full: float, # times even: where full colour begins
     for share in np.linspace(0, 1, 6):
         colour, alpha = _tint(np.array(share))
         red, green, blue = (colour*255).round().astype(int)
-        stops.append(f"rgba({red},{green},{blue},{alpha[0]:.2f})")
+        opacity = float(alpha[0])
+        stops.append(f"rgba({red},{green},{blue},{opacity:.2f})")
     ground = f"background:linear-gradient(to right,{','.join(stops)}),#777"
     bar = f"<div style='{ground};width:12em;max-width:100%;height:0.8em'></div>"
     words = f"no colour: no more attention than in an even map; full colour: {full:.1f} times that, or more"
@@ -196,6 +200,30 @@ def bar(value: float, # in [0, 1]
     level = f"<rect width='{filled:.1f}' height='12' fill='#0173b2'/>"
     frame = f"width='{width}' height='12' role='img' aria-label='{value:.2f}'"
     return f"<svg {frame}>{trough}{level}{mark}</svg>"
+
+# %% ../../nbs/core/reading/picture.ipynb #957b129d
+def captioned(title: str,   # text: what is shown
+              picture: str, # HTML
+              below="",     # text
+              width=256,    # pixels
+              lines=1,      # of titles side by side: their pictures stand on one line
+             ) -> str:
+    "A picture under its title, as HTML."
+    under = f"<small>{escape(below)}</small>" if below else ""
+    head_style = f"min-height:{1.3*lines:.1f}em;display:flex;align-items:flex-end"
+    head = f"<figcaption style='{head_style}'>{escape(title)}</figcaption>"
+    return f"<figure style='margin:0;max-width:{width}px;line-height:1.3'>{head}{picture}{under}</figure>"
+
+# %% ../../nbs/core/reading/picture.ipynb #96652b8a
+def likeness_in_words(value: float, # -1 to 1; NaN: one of the two maps is even or empty
+                      n: int,       # other images
+                     ) -> str:
+    "What the likeness of a map to those of other images says, below the map of another patient."
+    others = "this one"
+    if n > 1: others = f"the mean map of {n} other images"
+    said = f"correlation of the map before it with {others}"
+    if np.isnan(value): return f"{said}: none, for one of the two is even or empty"
+    return f"{said}: {value:.2f}; near 1, the map is not about its image"
 
 # %% ../../nbs/core/reading/picture.ipynb #2b8f8801
 def side_by_side(*parts: str) -> str:
