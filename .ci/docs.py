@@ -1,8 +1,11 @@
 """The documentation site in `_docs`, from the notebooks: by Quarto where it is installed, by smalldocs where it is not. It installs nothing.
 
 1. nbs/ becomes a Quarto project in `_proc`; signatures come from the exported modules, no cell is run (medbridge.reproduction.notebooks);
-2. pages made from facts join it: results (figures/), data sets (the registry), every public name (medbridge.reproduction.site);
-3. the site is rendered, equations become MathML (readable without JavaScript), and every internal link, anchor and file is checked.
+2. pages made from facts join it: results (figures/), data sets (the registry), the command line (its grammar), every public
+   name (medbridge.reproduction.site), and CONTRIBUTING.md and CHANGELOG.md as they are;
+3. the project's sources are checked: configuration, menu, front matter, links and anchors (project.py), whatever renders them;
+4. the site is rendered, equations become MathML (readable without JavaScript), search needs no server, and every internal
+   link, anchor and file of the pages is checked.
 """
 import os
 import re
@@ -19,9 +22,15 @@ os.environ.update(IN_TEST="1", MEDBRIDGE_QUIET="1", HF_HUB_OFFLINE="1")
 
 import yaml
 from execnb.nbio import write_nb
+from nbdev.config import get_config
 from nbdev.quarto import refresh_quarto_yml
 
+import project
+from medbridge import cli
 from medbridge.reproduction import notebooks, site
+
+# what CONTRIBUTING.md links to and the site holds
+PAGES_OF_FILES = {"CHANGELOG.md": "changelog.qmd", "README.md": "../index.ipynb"}
 
 
 def write_page(source: Path) -> None:
@@ -51,11 +60,19 @@ def process() -> None:
     for source in sorted(filter(shown, NBS.rglob("*"))): write_page(source)
 
 
+def from_file(name: str, description: str) -> str:
+    "A Markdown file of the checkout as a page; what the site does not hold is linked to in the repository."
+    config = get_config()
+    return site.file_page(ROOT/name, description, PAGES_OF_FILES, f"{config.git_url}/blob/{config.branch}/")
+
+
 def add_pages() -> None:
     (PROC/"docs").mkdir(exist_ok=True)
-    pages = dict(results=site.results_page(ROOT), datasets=site.data_sets_page(), names=site.names_page())
+    pages = dict(results=site.results_page(ROOT), datasets=site.data_sets_page(), names=site.names_page(),
+                 command=site.command_page(cli.parser()),
+                 contributing=from_file("CONTRIBUTING.md", "How a change is made, tested and written down."),
+                 changelog=from_file("CHANGELOG.md", "What changed, version by version."))
     for name, text in pages.items(): (PROC/f"docs/{name}.qmd").write_text(text, encoding="utf-8")
-    shutil.copy2(ROOT/"CHANGELOG.md", PROC/"docs/changelog.md")
     for folder in (p for p in (ROOT/"figures").iterdir() if p.is_dir()): shutil.copytree(folder, PROC/"figures"/folder.name, dirs_exist_ok=True)
     for text in (PROC/"figures").rglob("*.md"): text.unlink()             # tables stand on the page of results
 
@@ -84,8 +101,9 @@ def render() -> str:
     return "Quarto" if quarto else "smalldocs"
 
 
-def without_network() -> int:
-    "Rewrite what needs the network; how many equations there are."
+def without_network(by: str) -> int:
+    "Rewrite what needs the network or a server; how many equations there are."
+    if by == "smalldocs": site.search_script(SITE)
     equations = 0
     for path in SITE.rglob("*.html"):
         text, n = site.mathml(path.read_text(encoding="utf-8"))
@@ -99,11 +117,15 @@ def main() -> None:
     process()
     add_pages()
     sidebar()
-    by, equations = render(), without_network()
+    faults, sources = project.check(PROC)
+    if faults: sys.exit(f"{len(faults)} faults of the Quarto project in _proc:\n" + "\n".join(faults[:60]))
+    by = render()
+    equations = without_network(by)
     faults, checked = site.broken_links(SITE)
     pages = len(list(SITE.rglob("*.html")))
     if not checked or pages <= 10: sys.exit("no links were checked")
     if faults: sys.exit(f"{len(faults)} broken links of {checked:,}:\n" + "\n".join(sorted(set(faults))[:60]))
+    print(f"_proc: {sources}, none broken")
     print(f"_docs/index.html: {pages} pages by {by}, {equations} equations, {checked:,} internal links checked, none broken")
 
 
