@@ -159,10 +159,11 @@ class OwnAspect(Expert):
             fewest = min(base.limits[0], max_pixels)
             base.limits = (fewest, max_pixels)
         grid = 1, _most_patches(base)
-        config = dict(base.config, aspect="own", limits=list(base.limits))
-        super().__init__(base.name, base.model, base.view, config, base.depth,
+        own = dict(aspect="own", limits=list(base.limits))
+        def dumped(): return dict(base.dumped(), **own)
+        super().__init__(base.name, base.model, base.view, dict(base.config, **own), base.depth,
                          base.width, base.embed_dim, base.patch_size, grid, 0, base.logit_scale,
-                         base.logit_bias, base.tokenizer, base.card)
+                         base.logit_bias, base.tokenizer, base.card, dumped)
         self._base = [base]                             # in a list, so that torch does not register the tower twice
         self._at: dict[tuple[int, int], Expert] = {}
 

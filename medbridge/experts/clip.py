@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..basics import InputError
 from .core import OPENAI_MEAN, OPENAI_STD, BlockParts, Expert, ViewTransform, randomise, register
+from .settings import settings
 from .sidefiles import DEFAULT, check_size, distinct, kernel_of, published_processor
 from .sidefiles import read_tokenizer, scale_of, view_of
 from .weights import from_pretrained, read_config
@@ -144,14 +145,16 @@ def _grid_of(cls, v, view: ViewTransform) -> tuple[int, int]: # rows, columns of
 def _build(cls, name: str, model, view: ViewTransform, tokenizer, card=None) -> Expert:
     v = model.config.vision_config
     siglip = cls is not CLIPExpert
-    config = dict(type=model.config.model_type, vision=v.to_dict(),
-                  text=model.config.text_config.to_dict())
+    text = model.config.text_config
+    ending = () if siglip else ("eos_token_id",)   # CLIP's text feature is read there
+    config = dict(type=model.config.model_type, vision=settings(v), text=settings(text, *ending))
+    def dumped(): return dict(type=model.config.model_type, vision=v.to_dict(), text=text.to_dict())
     scale = float(model.logit_scale.detach().exp())
     bias = float(model.logit_bias.detach()) if siglip else None
     embed_dim = v.hidden_size if siglip else model.config.projection_dim
     grid, prefix = _grid_of(cls, v, view), 0 if siglip else 1
     return cls(name, model, view, config, v.num_hidden_layers, v.hidden_size, embed_dim, v.patch_size,
-               grid, prefix, logit_scale=scale, logit_bias=bias, tokenizer=tokenizer, card=card)
+               grid, prefix, logit_scale=scale, logit_bias=bias, tokenizer=tokenizer, card=card, dumped=dumped)
 
 # %% ../../nbs/core/experts/clip.ipynb #b0cf1ddc
 def fixed_size(name: str) -> InputError:

@@ -19,8 +19,8 @@ from ..basics import InputError, did_you_mean, fingerprint
 # %% auto #0
 __all__ = ['OPENAI_MEAN', 'OPENAI_STD', 'IMAGENET_MEAN', 'IMAGENET_STD', 'TRANSFORMERS', 'FAMILIES', 'ViewTransform', 'to_uint8',
            'resize_uint8', 'cut_box', 'crop_resize', 'make_views', 'seen_box', 'BlockParts', 'query_rows',
-           'query_rows_absorbed', 'full_rows', 'Frozen', 'Expert', 'every_name', 'Family', 'register', 'family_names',
-           'family', 'tiny', 'randomise']
+           'query_rows_absorbed', 'full_rows', 'print_of', 'first_fingerprint', 'Frozen', 'Expert', 'every_name',
+           'Family', 'register', 'family_names', 'family', 'tiny', 'randomise']
 
 # %% ../../nbs/core/experts/core.ipynb #9ece5d57
 OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711) # of CLIP
@@ -374,6 +374,31 @@ def full_rows(parts: BlockParts,
                      _merge(attended))
     return x[:, :n_tokens], x[:, n_tokens:]
 
+# %% ../../nbs/core/experts/core.ipynb #9a9f0afb
+def _numbers(module: nn.Module) -> list[str]:
+    "Hashes of all tensors, sorted: a release of a library may name or order its modules anew."
+    return sorted(fingerprint(t) for t in module.state_dict().values())
+
+
+def _as_json(settings: dict) -> dict: return json.loads(json.dumps(settings, default=str, sort_keys=True))
+
+
+def _windows(model: "Frozen") -> tuple: return () if model.crops else ("whole image",)
+
+# %% ../../nbs/core/experts/core.ipynb #5d9761a2
+def print_of(model: "Frozen") -> str:
+    "The fingerprint of a frozen model; the same under every release of the library that its modules come from."
+    names = "depth", "width", "embed_dim", "patch_size", "grid", "n_prefix"
+    sizes = {name: getattr(model, name) for name in names}
+    return fingerprint("numbers and settings", model.family, _as_json(model.config), _as_json(sizes), asdict(model.view),
+                       _numbers(model), *_windows(model))
+
+
+def first_fingerprint(model: "Frozen") -> str:
+    "What models and stores of before `print_of` kept: over names of tensors, and what the library wrote of the model."
+    config = model.config if model.dumped is None else model.dumped()
+    return fingerprint(model.family, _as_json(config), asdict(model.view), dict(model.state_dict()), *_windows(model))
+
 # %% ../../nbs/core/experts/core.ipynb #d0e0c631
 class Frozen(nn.Module):
     "A frozen model and what is known about it: sizes, view transform, text side, card, fingerprint."
@@ -382,7 +407,7 @@ class Frozen(nn.Module):
     def __init__(self, name: str,                 # how it was asked for
                  model: nn.Module,                # the upstream module, kept whole
                  view: ViewTransform,             # its published preprocessing
-                 config: dict,                    # what, with the weights, determines its output
+                 config: dict,                    # settings that, with weights and sizes, determine its output
                  depth: int,                      # T, number of blocks
                  width: int,                      # D, width of a token
                  embed_dim: int,                  # E, width of the pooled feature
@@ -393,6 +418,7 @@ class Frozen(nn.Module):
                  logit_bias: float|None = None,   # added after scaling (SigLIP)
                  tokenizer: Callable|None = None, # list of prompts -> what the text tower takes
                  card: dict|None = None,          # source, licence, pretraining data, what it may have seen
+                 dumped: Callable|None = None,    # () -> what a library wrote of it: `first_fingerprint`; None: `config`
                 ):
         super().__init__()
         self.name = name
@@ -409,6 +435,7 @@ class Frozen(nn.Module):
         self.logit_bias = logit_bias
         self.tokenizer = tokenizer
         self.card = {"name": name, "family": self.family, **(card or {})}
+        self.dumped = dumped
         self._fingerprint: str|None = None
         self.requires_grad_(False).eval()
 
@@ -446,13 +473,13 @@ class Frozen(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        "16 hexadecimal digits over weights, configuration, view transform and refused windows; computed once."
-        if self._fingerprint is None:
-            weights = {k: v for k, v in self.state_dict().items()}
-            config = json.loads(json.dumps(self.config, default=str, sort_keys=True))
-            windows = () if self.crops else ("whole image",)
-            self._fingerprint = fingerprint(self.family, config, asdict(self.view), weights, *windows)
+        "16 hexadecimal digits over weights, settings, sizes, view transform and refused windows; computed once."
+        if self._fingerprint is None: self._fingerprint = print_of(self)
         return self._fingerprint
+
+    def has_fingerprint(self, kept: str) -> bool:
+        "Whether a fingerprint that was kept is this model's, in the form of today or of before."
+        return kept in (self.fingerprint, first_fingerprint(self))
 
     def _repr_markdown_(self) -> str:
         facts = {"family": self.family, "blocks": self.depth, "width": self.width,

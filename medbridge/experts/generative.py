@@ -8,7 +8,7 @@ __all__ = ['IMAGENET', 'OPENAI', 'HALF', 'LANGUAGE_MODEL', 'Tower', 'language_te
            'LlavaNextExpert', 'LlavaOnevisionExpert', 'GemmaExpert', 'PaliGemmaExpert', 'InternVLExpert']
 
 # %% ../../nbs/core/experts/generative.ipynb #afa82dcd
-import copy, json
+import copy
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +20,7 @@ from ..basics import InputError
 from .clip import clip_parts, no_language_model
 from .core import IMAGENET_MEAN, IMAGENET_STD, OPENAI_MEAN, OPENAI_STD
 from .core import BlockParts, Expert, ViewTransform, every_name, randomise, register
+from .settings import as_written, settings
 from .sidefiles import DEFAULT, both_sides, check_size, distinct, kernel_of, published_processor
 from .sidefiles import read_tokenizer, scale_of, view_of
 from .weights import fill_tower, from_pretrained, read_config, unfilled
@@ -128,7 +129,9 @@ def add_language_model(expert: Expert, # of a generative VLM
     def tokens_of(prompts):
         return dict(tokenizer(prompts, padding=True, return_special_tokens_mask=True, return_tensors="pt"))
     expert.tokenizer = distinct(tokens_of, folder)
-    expert.config = dict(expert.config, text=LANGUAGE_MODEL)
+    before = expert.dumped
+    expert.config = dict(expert.config, text=settings(config.text_config))
+    expert.dumped = lambda: dict(before(), text=LANGUAGE_MODEL)
     return expert
 
 # %% ../../nbs/core/experts/generative.ipynb #de6bfe04
@@ -400,11 +403,14 @@ def _build(kind: str, name: str, tower: Tower, view: ViewTransform, card=None) -
     cls = Blip2Queried if queried else _CLASSES[kind]
     into_language = queried or kind in _PROJECTORS   # into the width of the language model
     embed_dim = config.text_config.hidden_size if into_language else v.hidden_size
-    facts = dict(kind=kind, config=json.loads(config.to_json_string()))
+    facts = dict(kind=kind, config=settings(config), vision=settings(v))
+    if queried: facts["qformer"] = settings(config.qformer_config)
+    written = as_written(config)
+    def dumped(): return dict(kind=kind, config=written())
     grid = height//patch, width//patch
     n_prefix = 0 if str(v.model_type).startswith("siglip") else 1
     return cls(name, tower, view, facts, depth, v.hidden_size, embed_dim, patch, grid,
-               n_prefix=n_prefix, card=card)
+               n_prefix=n_prefix, card=card, dumped=dumped)
 
 # %% ../../nbs/core/experts/generative.ipynb #baa7ba99
 _USUAL = dict(dinov2=("BitImageProcessor", IMAGENET, "shortest"),

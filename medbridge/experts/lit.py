@@ -18,6 +18,7 @@ from ..basics import InputError, atomic_dir, atomic_path, cache_dir, require_spa
 from .clip import _tokenizer
 from .core import Expert
 from .generative import Dinov2Expert, Tower
+from .settings import settings
 from .vits14 import _sha256, _wheels, vits14
 from .vits14 import is_there as tower_is_there
 from .weights import from_pretrained
@@ -150,11 +151,15 @@ def locked(image: Expert,           # of DINOv2's form
     "Both towers and the bridge as one expert, in the image tower's precision."
     tower = image.model.get_submodule("vision_tower")
     sides = LitModel(tower, image.model.config, bridge.to(image.dtype), text)
-    config = dict(type="lit", vision=image.config, text=text.transformer.config.to_dict() if text else None)
+    of_text = None if text is None else text.transformer.config
+    config = dict(type="lit", vision=image.config, text=None if of_text is None else settings(of_text),
+                  logit_scale=scale, logit_bias=bias)
+    def dumped(): # models of before had no number of the logits in it
+        return dict(type="lit", vision=image.dumped(), text=None if of_text is None else of_text.to_dict())
     rows, columns = image.grid
     return LitExpert(name, sides, image.view, config, image.depth, image.width, bridge.out_features, image.patch_size,
                      (rows, columns), image.n_prefix, logit_scale=scale, logit_bias=bias, tokenizer=tokenizer,
-                     card=card)
+                     card=card, dumped=dumped)
 
 # %% ../../nbs/core/experts/lit.ipynb #7f9402da
 def vits14_lit(folder: Path,      # of the bridge and its card

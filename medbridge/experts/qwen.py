@@ -6,7 +6,6 @@
 __all__ = ['smart_size', 'pack', 'QwenExpert', 'Qwen2Expert', 'Qwen3Expert', 'tiny_config']
 
 # %% ../../nbs/core/experts/qwen.ipynb #7cb618b9
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ..basics import InputError
 from .core import BlockParts, Expert, ViewTransform, randomise, register
 from .generative import LANGUAGE_MODEL, OPENAI, Tower, add_language_model, language_text
 from .generative import name_with_language
+from .settings import as_written, settings
 from .sidefiles import DEFAULT, kernel_of, published_processor, scale_of
 from .weights import fill_tower, read_config, unfilled
 
@@ -85,9 +85,11 @@ class QwenExpert(Expert):
         if rows % v.spatial_merge_size or columns % v.spatial_merge_size:
             block = v.patch_size*v.spatial_merge_size
             raise InputError(f"Input {view.size} is not a multiple of {block} pixels.", remedy="choose another size.")
-        config = dict(config=json.loads(v.to_json_string()))
+        written = as_written(v)
+        def dumped(): return dict(config=written())
         width, embed_dim = self.widths(v)
-        super().__init__(name, tower, view, config, v.depth, width, embed_dim, v.patch_size, (rows, columns), card=card)
+        super().__init__(name, tower, view, dict(config=settings(v)), v.depth, width, embed_dim, v.patch_size,
+                         (rows, columns), card=card, dumped=dumped)
         for key, value in self.layout(v, rows, columns).items():
             self.register_buffer(key, value, persistent=False)
         # on the host, as plain numbers: lengths that a tensor holds would break a captured graph

@@ -7,7 +7,6 @@ __all__ = ['IMAGENET', 'OPENAI', 'HALF', 'CLIPVisionExpert', 'SiglipVisionExpert
            'tiny_config']
 
 # %% ../../nbs/core/experts/vision.ipynb #3af5fede
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from .clip import CLIPExpert, SiglipExpert, fixed_size, read_config
 from .core import IMAGENET_MEAN, IMAGENET_STD, OPENAI_MEAN, OPENAI_STD
 from .core import BlockParts, Expert, ViewTransform, randomise, register
 from .generative import Dinov2Expert, Tower
+from .settings import as_written, settings
 from .sidefiles import check_size, view_of
 from .weights import from_pretrained, weight_files
 
@@ -139,10 +139,11 @@ def _build(kind: str, name: str, model, view: ViewTransform, card=None) -> Exper
     patch = c.patch_size if isinstance(c.patch_size, int) else c.patch_size[0]
     grid = view.size[0]//patch, view.size[1]//patch
     n_prefix = 0 if kind == "siglip_vision" else 1 + getattr(c, "num_register_tokens", 0)
-    facts = dict(kind=kind, config=json.loads(c.to_json_string()))
+    written = as_written(c)
+    def dumped(): return dict(kind=kind, config=written())
     inside = model if kind in _HALVES else Tower(model, None, c)
-    return cls(name, inside, view, facts, c.num_hidden_layers, c.hidden_size, _width_out(kind, model, c), patch, grid,
-               n_prefix, card=card)
+    return cls(name, inside, view, dict(kind=kind, config=settings(c)), c.num_hidden_layers, c.hidden_size,
+               _width_out(kind, model, c), patch, grid, n_prefix, card=card, dumped=dumped)
 
 # %% ../../nbs/core/experts/vision.ipynb #419d3f30
 def _fresh_model(kind: str, config, projected=False):
