@@ -171,7 +171,7 @@ def _model() -> list[Line]:
 # %% ../nbs/core/doctor.ipynb #372114ff
 def _has_changed(expert: dict) -> bool: # expert: its entry in the model's config
     from medbridge import experts
-    return experts.load(expert["name"]).fingerprint != expert["fingerprint"]
+    return not experts.load(expert["name"]).has_fingerprint(expert["fingerprint"])
 
 # %% ../nbs/core/doctor.ipynb #d37caca3
 def _data() -> list[Line]:

@@ -479,7 +479,7 @@ class Frozen(nn.Module):
 
     def has_fingerprint(self, kept: str) -> bool:
         "Whether a fingerprint that was kept is this model's, in the form of today or of before."
-        return kept in (self.fingerprint, first_fingerprint(self))
+        return kept == self.fingerprint or kept == first_fingerprint(self)
 
     def _repr_markdown_(self) -> str:
         facts = {"family": self.family, "blocks": self.depth, "width": self.width,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RANK', 'LEAST', 'SHARE', 'HELD_OUT', 'MOST', 'ENOUGH', 'unit', 'Space', 'fit_space', 'threshold', 'Detector',
-           'whole_view', 'stored_features', 'fit_detector', 'save_detector', 'read_detector']
+           'whole_view', 'stored_features', 'fit_detector', 'save_detector', 'checked', 'read_detector']
 
 # %% ../../nbs/core/mixture/ood.ipynb #caf4d4aa
 import json, math
@@ -168,6 +168,26 @@ def save_detector(detector: Detector, path: Path) -> None:
     whole = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     save_file(whole, path, metadata=dict(experts=json.dumps(detector.experts)))
 
+# %% ../../nbs/core/mixture/ood.ipynb #acd3f23d
+def _fits(space: Space) -> bool:
+    "Whether the parts of a space belong together and can be divided by."
+    r, e = np.shape(space.directions)
+    together = (np.shape(space.mean), np.shape(space.variances), np.shape(space.rest)) == ((e,), (r,), (1,))
+    parts = space.mean, space.directions, space.variances, space.rest
+    numbers = all(np.isfinite(p).all() for p in parts)
+    return together and numbers and bool((space.variances > 0).all() and (space.rest > 0).all())
+
+
+def checked(d: Detector) -> Detector:
+    "The detector; raises `ValueError` for one whose parts do not belong together, or are not finite."
+    names = isinstance(d.experts, list) and all(isinstance(name, str) for name in d.experts)
+    if not names or len(set(d.experts)) != len(d.experts): raise ValueError("the experts are no different names")
+    if not all(map(_fits, d.spaces)): raise ValueError("an expert's features have no distribution")
+    m, k = np.shape(d.held)
+    if (k, np.shape(d.patients)) != (len(d.experts), (m,)): raise ValueError("the held-out images do not fit")
+    if not np.isfinite(d.held).all() or d.patients.dtype.kind not in "iu": raise ValueError("the held-out images are no numbers")
+    return d
+
 # %% ../../nbs/core/mixture/ood.ipynb #7d5448c0
 def read_detector(path: Path) -> Detector:
     "What `save_detector` wrote. Raises `InputError` for anything else."
@@ -178,7 +198,7 @@ def read_detector(path: Path) -> Detector:
             t = {name: f.get_tensor(name) for name in f.keys()}
         spaces = [Space(**{name: t[f"{k}.{name}"] for name in Space.__dataclass_fields__})
                   for k in range(len(experts))]
-        return Detector(experts, spaces, t["held"], t["patients"])
+        return checked(Detector(experts, spaces, t["held"], t["patients"]))
     except Exception as error:
         problem = "What tells images unlike the training data cannot be read."
         raise InputError(problem, path, remedy="save the model again.") from error
