@@ -168,7 +168,8 @@ MOST = 1e9 # of the size of a number in a calibration; what is fitted stays far 
 
 def _is_number(v) -> bool:
     "Whether a value of a file is a number of a possible size; a truth value is none."
-    return isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= MOST
+    if isinstance(v, bool): return False
+    return isinstance(v, (int, float)) and abs(v) <= MOST
 
 
 def _numbers(d: dict[str, Any], name: str, shape: tuple) -> np.ndarray:
@@ -183,6 +184,22 @@ def _numbers(d: dict[str, Any], name: str, shape: tuple) -> np.ndarray:
     if values.shape != shape: raise InputError(f"{what} does not fit its labels.", remedy=AGAIN)
     return values.astype(float)
 
+# %% ../../nbs/core/evaluation/calibrate.ipynb #27687f9e
+def _counts(d: dict[str, Any], name: str, n: int) -> np.ndarray: # n: labels
+    values = _numbers(d, name, (n,))
+    if (values >= 0).all() and (values == values.round()).all(): return values.astype(int)
+    raise InputError(f"Field '{name}' of the calibration is no list of counts.", remedy=AGAIN)
+
+
+def _are_covariances(matrices: np.ndarray, # (Y, 2, 2)
+                     slack=1e-6,           # of the rounding to six digits, in shares of the largest number
+                    ) -> bool:
+    "Whether each is symmetric and has no negative variance in any direction."
+    if not len(matrices): return True
+    slack = slack*max(1, np.abs(matrices).max())
+    turned = np.abs(matrices - matrices.mT).max()
+    return bool(turned <= slack and np.linalg.eigvalsh(matrices).min() >= -slack)
+
 # %% ../../nbs/core/evaluation/calibrate.ipynb #d43561e6
 def _read(d: dict[str, Any]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     "The fields of a `Calibration`."
@@ -191,14 +208,11 @@ def _read(d: dict[str, Any]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndar
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise InputError("Field 'labels' of the calibration is no list of texts.", remedy=AGAIN)
     n = len(labels)
-    shapes = dict(theta=(n, 2), covariance=(n, 2, 2), positives=(n,), negatives=(n,))
-    theta, covariance, positives, negatives = (_numbers(d, name, shape) for name, shape in shapes.items())
-    for name, counts in (("positives", positives), ("negatives", negatives)):
-        if (counts < 0).any() or (counts != counts.round()).any():
-            raise InputError(f"Field '{name}' of the calibration is no list of counts.", remedy=AGAIN)
-    if n and (np.abs(covariance - covariance.mT).max() > 1e-6 or np.linalg.eigvalsh(covariance).min() < -1e-6):
+    theta = _numbers(d, "theta", (n, 2))
+    covariance = _numbers(d, "covariance", (n, 2, 2))
+    if not _are_covariances(covariance):
         raise InputError("Field 'covariance' of the calibration holds what is no covariance.", remedy=AGAIN)
-    return labels, theta, covariance, positives.astype(int), negatives.astype(int)
+    return labels, theta, covariance, _counts(d, "positives", n), _counts(d, "negatives", n)
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #f7ea87e2
 def _image_weights(ids: np.ndarray) -> np.ndarray: # (n,) numbers of patients

@@ -130,6 +130,7 @@ def add_language_model(expert: Expert, # of a generative VLM
         return dict(tokenizer(prompts, padding=True, return_special_tokens_mask=True, return_tensors="pt"))
     expert.tokenizer = distinct(tokens_of, folder)
     before = expert.dumped
+    assert before is not None
     expert.config = dict(expert.config, text=settings(config.text_config))
     expert.dumped = lambda: dict(before(), text=LANGUAGE_MODEL)
     return expert

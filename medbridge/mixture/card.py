@@ -247,10 +247,11 @@ WEIGHTS, CALIBRATION, OOD = "model.safetensors", "calibration.json", "ood.safete
 
 def checksum(config: dict[str, Any]) -> str: # content of config.json
     "Of all that config.json holds beside it."
-    content = {name: value for name, value in config.items() if name != "checksum"}
+    content = dict(config)
+    content.pop("checksum", None)
     return fingerprint(json.dumps(content, sort_keys=True, default=str))
 
-
+# %% ../../nbs/core/mixture/card.ipynb #897590e4
 def write_folder(part: Path,               # folder with model.safetensors in it, and maybe ood.safetensors
                  config: dict[str, Any],   # labels, config, views, experts, facts
                  calibration: dict|None = None,
@@ -271,30 +272,48 @@ def write_folder(part: Path,               # folder with model.safetensors in it
 # %% ../../nbs/core/mixture/card.ipynb #366e1540
 NEEDED = ("labels", "config", "views", "experts", "files")
 AGAIN = fields.AGAIN
-_DATA = dict(name=fields.TEXT, fingerprint=fields.TEXT, images=fields.whole(0), patients=fields.whole(0),
-             credentialed=fields.FLAG, stand_in=fields.FLAG, source=fields.TEXT,
-             **dict.fromkeys(("positives", "observed", "views", "sexes"), fields.each(fields.whole(0))),
-             ages=fields.optional(fields.pair(fields.number(0))), people=fields.optional(fields.TEXT))
+_COUNTS = fields.each(fields.whole(0))
+_DATA = dict(
+    name=fields.TEXT, fingerprint=fields.TEXT, source=fields.TEXT,
+    images=fields.whole(0), patients=fields.whole(0),
+    credentialed=fields.FLAG, stand_in=fields.FLAG,
+    positives=_COUNTS, observed=_COUNTS, views=_COUNTS, sexes=_COUNTS,
+    ages=fields.optional(fields.pair(fields.number(0))),
+    people=fields.optional(fields.TEXT))
+
+
+def _check_facts(facts: dict[str, Any], path: Path) -> None:
+    known = dict(data=fields.optional(fields.OBJECT),
+                 gates=fields.OBJECT,
+                 best_epoch=fields.optional(fields.whole(-1)))
+    fields.check_fields(facts, known, path, "facts")
+    spread = fields.optional(fields.number(0))
+    gates = dict(over_images=spread, over_labels=spread)
+    fields.check_fields(facts.get("gates", {}), gates, path, "facts.gates")
+    data = facts.get("data")
+    if data: fields.check_fields(data, _DATA, path, "facts.data", ("name", "images"))
+
+# %% ../../nbs/core/mixture/card.ipynb #b2d1b39e
+_CONTENT = dict(
+    labels=fields.NAMES, config=fields.OBJECT, views=fields.OBJECT,
+    facts=fields.OBJECT, files=fields.each(fields.PRINT),
+    gates=fields.TEXT, medbridge=fields.TEXT,
+    versions=fields.each(fields.TEXT), id2label=fields.each(fields.TEXT),
+    ood=fields.optional(fields.OBJECT))
+_EXPERT = dict(name=fields.TEXT, fingerprint=fields.PRINT)
 
 
 def check_content(config: dict[str, Any], path: Path) -> None:
     "Raise `InputError` for a field of config.json that is missing or cannot be; options and views are the model's."
-    rules = dict(labels=fields.NAMES, config=fields.OBJECT, views=fields.OBJECT, facts=fields.OBJECT,
-                 gates=fields.TEXT, versions=fields.each(fields.TEXT), id2label=fields.each(fields.TEXT),
-                 medbridge=fields.TEXT, ood=fields.optional(fields.OBJECT), files=fields.each(fields.PRINT))
-    fields.check_fields(config, rules, path, needed=NEEDED)
+    fields.check_fields(config, _CONTENT, path, needed=NEEDED)
     experts = config["experts"]
-    if not isinstance(experts, list) or not experts: raise fields.wrong("experts", experts, "a list, not empty", path)
+    if not isinstance(experts, list) or not experts:
+        raise fields.wrong("experts", experts, "a list, not empty", path)
     for k, expert in enumerate(experts):
-        of_expert = dict(name=fields.TEXT, fingerprint=fields.PRINT)
-        fields.check_fields(expert, of_expert, path, f"experts[{k}]", needed=of_expert)
-    facts = config.get("facts", {})
-    known = dict(data=fields.optional(fields.OBJECT), gates=fields.OBJECT, best_epoch=fields.optional(fields.whole(-1)))
-    fields.check_fields(facts, known, path, "facts")
-    spread = fields.optional(fields.number(0))
-    fields.check_fields(facts.get("gates", {}), dict(over_images=spread, over_labels=spread), path, "facts.gates")
-    if facts.get("data"): fields.check_fields(facts["data"], _DATA, path, "facts.data", needed=("name", "images"))
+        fields.check_fields(expert, _EXPERT, path, f"experts[{k}]", _EXPERT)
+    _check_facts(config.get("facts", {}), path)
 
+# %% ../../nbs/core/mixture/card.ipynb #2c2eba67
 def _check_format(config, path: Path) -> None:
     "Raise `InputError` for what another version wrote, or what is not whole."
     known = config if isinstance(config, dict) else {}
@@ -314,15 +333,17 @@ def _check_files(folder: Path, files: dict[str, str]) -> None: # name -> fingerp
     copy = "copy the whole folder, or save the model again."
     for name, digest in files.items():
         path = folder/name
-        if Path(name).name != name: raise InputError(f"Field 'files' names {name!r}.", folder/"config.json", remedy=AGAIN)
+        if Path(name).name != name:
+            raise InputError(f"Field 'files' names {name!r}.", folder/"config.json", remedy=AGAIN)
         if not path.is_file():
             raise InputError(f"The saved model is not complete: {name} is missing.", folder, remedy=copy)
         if fingerprint(path) != digest:
             raise InputError(f"{name} is damaged, or belongs to another model.", path, remedy=copy)
     if WEIGHTS not in files:
         raise InputError(f"The saved model is not complete: it names no {WEIGHTS}.", folder, remedy=AGAIN)
-    for name in (CALIBRATION, OOD):
-        if name in files or not (folder/name).exists(): continue
+    unnamed = [name for name in (CALIBRATION, OOD) if name not in files]
+    for name in unnamed:
+        if not (folder/name).exists(): continue
         raise InputError(f"Field 'files' does not name {name}, which is there.", folder/"config.json", remedy=copy)
 
 # %% ../../nbs/core/mixture/card.ipynb #37c4125c

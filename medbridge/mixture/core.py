@@ -29,8 +29,7 @@ from ..evaluation.calibrate import Calibration
 from ..experts.core import Expert
 from ..markup import html_frame, html_table, plain
 from . import cache, card, fields, ood
-from .bridge import HEADS, QUERY_STARTS, READOUTS, TOKENS
-from .bridge import blank_text, Bridge, Config, Output, Scorer
+from .bridge import HEADS, QUERY_STARTS, READOUTS, TOKENS, blank_text, Bridge, Config, Output, Scorer
 from .fusion import POOL
 from .learned import gates_in_words
 from .queries import ATTENTION
@@ -270,27 +269,49 @@ def embedded_folder() -> Path:
     return folder
 
 # %% ../../nbs/core/mixture/core.ipynb #4ba228da
-_SHARE, _WARM = fields.number(0, 1, open_below=True), fields.number(0, 1e6, open_below=True)
-OPTIONS = dict(n_queries=fields.whole(1, 4096), blocks=fields.whole(0, 4096), attention=fields.one_of(ATTENTION),
-               query_start=fields.one_of(QUERY_STARTS), readout=fields.one_of(READOUTS), tokens=fields.one_of(TOKENS),
-               pool=fields.one_of(POOL), head=fields.one_of(HEADS), routing=fields.one_of(ROUTING),
-               top_k=fields.optional(fields.whole(1, 4096)), temperature=_WARM, balance=fields.number(0),
-               dropout=fields.number(0, 1, open_above=True), uncertain=fields.one_of(("zeros", "ones", "ignore")),
-               blank=fields.one_of(("zero", "ignore")), positive_weight=fields.FLAG,
-               start=fields.one_of(("ridge", "random")), gradient=fields.FLAG, auxiliary=fields.number(0),
-               seed=fields.whole(0))
-VIEWS = dict(n=fields.whole(1, 65536), sampler=fields.one_of(SAMPLERS), overlap=fields.number(0, 1, open_above=True),
-             area=fields.pair(_SHARE), side=_SHARE, seed=fields.whole(0))
+_SHARE = fields.number(0, 1, open_below=True)
+OPTIONS = dict(
+    n_queries=fields.whole(1, 4096),
+    blocks=fields.whole(0, 4096),
+    attention=fields.one_of(ATTENTION),
+    query_start=fields.one_of(QUERY_STARTS),
+    readout=fields.one_of(READOUTS),
+    tokens=fields.one_of(TOKENS),
+    pool=fields.one_of(POOL),
+    head=fields.one_of(HEADS),
+    routing=fields.one_of(ROUTING),
+    top_k=fields.optional(fields.whole(1, 4096)),
+    temperature=fields.number(0, 1e6, open_below=True),
+    balance=fields.number(0),
+    dropout=fields.number(0, 1, open_above=True),
+    uncertain=fields.one_of(("zeros", "ones", "ignore")),
+    blank=fields.one_of(("zero", "ignore")),
+    positive_weight=fields.FLAG,
+    start=fields.one_of(("ridge", "random")),
+    gradient=fields.FLAG,
+    auxiliary=fields.number(0),
+    seed=fields.whole(0))
+
+# %% ../../nbs/core/mixture/core.ipynb #5cebe6f1
+VIEWS = dict(
+    n=fields.whole(1, 65536),
+    sampler=fields.one_of(SAMPLERS),
+    overlap=fields.number(0, 1, open_above=True),
+    area=fields.pair(_SHARE),
+    side=_SHARE,
+    seed=fields.whole(0))
+LATER = dict(readout="mean", query_start="random", tokens="none",
+             gradient=True, start="random", auxiliary=0.0)
 
 
-LATER = dict(readout="mean", query_start="random", tokens="none", gradient=True, start="random", auxiliary=0.0)
-
-
-def saved_options(c: dict[str, Any], path: Path) -> tuple[Views, dict[str, Any]]: # c: content of config.json
+def saved_options(c: dict[str, Any], # content of config.json
+                  path: Path,        # the file, for the error
+                 ) -> tuple[Views, dict[str, Any]]:
     "Views and options of a saved model; those of format 2 may lack options that came later, and had them so."
     later = LATER if c["format"] == 2 else {}
     for name, rules in (("config", OPTIONS), ("views", VIEWS)):
-        fields.check_fields(c[name], rules, path, name, needed=[option for option in rules if option not in later])
+        needed = set(rules) - set(later)
+        fields.check_fields(c[name], rules, path, name, sorted(needed))
         fields.check_no_others(c[name], rules, path, name)
     def plain(value): return tuple(value) if isinstance(value, list) else value
     views: dict[str, Any] = {name: plain(value)
@@ -307,20 +328,25 @@ def _with_windows(e: Expert, crops: bool) -> str:
 
 def _written_with(versions: dict[str, str]) -> str:
     "What can be done about a fingerprint of before `experts.core.print_of`, which other releases cannot check."
-    names = "transformers", "open_clip_torch", "timm"
-    those = " ".join(f"{name}=={versions[name]}" for name in names if name in versions)
+    those = []
+    for name in ("transformers", "open_clip_torch", "timm"):
+        if name in versions: those.append(f"{name}=={versions[name]}")
     return ("load the same weights, or train again; if they are the same, the model was saved before fingerprints were "
-            f"independent of the libraries' releases: load it once with {those}, and save it again.")
+            f"independent of the libraries' releases: load it once with {' '.join(those)}, and save it again.")
+
+# %% ../../nbs/core/mixture/core.ipynb #0f2e6c8d
+def _check_number(n: int, saved: list[dict], folder: Path) -> None: # n: experts that were given
+    if n == len(saved): return
+    names = ", ".join(known["name"] for known in saved)
+    problem = f"The model has {_some(len(saved), 'expert')} and {n} were given."
+    raise InputError(problem, folder, remedy=f"give them in this order: {names}.")
 
 
 def check_experts(experts: list[Expert], saved: list[dict], folder: Path,
                   old: dict[str, str]|None = None, # versions that wrote a model of format 2
                  ) -> None:
     "Raise `InputError` for an expert whose weights, settings or views are not those of the training."
-    if len(experts) != len(saved):
-        names = ", ".join(f"'{known['name']}'" for known in saved)
-        raise InputError(f"The model has {_some(len(saved), 'expert')} and {len(experts)} were given.", folder,
-                         remedy=f"give them in this order: {names}.")
+    _check_number(len(experts), saved, folder)
     for e, known in zip(experts, saved):
         if e.has_fingerprint(known["fingerprint"]): continue
         problem = f"Expert '{e.name}' differs from the one this model was trained with."
@@ -375,7 +401,7 @@ def read_ood(folder: Path, experts: list[Expert]) -> ood.Detector:
     widths = {e.name: e.embed_dim for e in experts}
     for name, space in zip(found.experts, found.spaces):
         if widths.get(name) == len(space.mean): continue
-        problem = f"What tells images unlike the training data knows '{name}' with features of {len(space.mean)} numbers."
+        problem = f"The detector of unlike images knows '{name}' with features of {len(space.mean)} numbers."
         raise InputError(problem, folder/card.OOD, remedy="save the model again.")
     return found
 
@@ -520,13 +546,13 @@ class Mixture:
         path = folder/"config.json"
         views, options = saved_options(c, path)
         calibrated = read_calibration(calibration, c["labels"], folder)
-        try:
-            names = [e["name"] for e in c["experts"]]
-            model = cls(c["labels"], experts or names, views, device, blank_text, **options)
+        experts = experts or [e["name"] for e in c["experts"]]
+        try: model = cls(c["labels"], experts, views, device, blank_text, **options)
         except InputError as error:
             if error.path is not None: raise
             raise InputError(f"Fields 'experts' and 'config': {error.problem}", path, remedy=error.remedy) from error
-        check_experts(model.experts, c["experts"], folder, c.get("versions", {}) if c["format"] == 2 else None)
+        old = c.get("versions", {}) if c["format"] == 2 else None
+        check_experts(model.experts, c["experts"], folder, old)
         load_weights(model.bridge, folder/card.WEIGHTS)
         model.facts = c.get("facts", {})
         model.calibration = calibrated

@@ -171,21 +171,28 @@ def save_detector(detector: Detector, path: Path) -> None:
 # %% ../../nbs/core/mixture/ood.ipynb #acd3f23d
 def _fits(space: Space) -> bool:
     "Whether the parts of a space belong together and can be divided by."
-    r, e = np.shape(space.directions)
-    together = (np.shape(space.mean), np.shape(space.variances), np.shape(space.rest)) == ((e,), (r,), (1,))
+    rank, width = np.shape(space.directions)
+    shapes = np.shape(space.mean), np.shape(space.variances), np.shape(space.rest)
+    if shapes != ((width,), (rank,), (1,)): return False
     parts = space.mean, space.directions, space.variances, space.rest
-    numbers = all(np.isfinite(p).all() for p in parts)
-    return together and numbers and bool((space.variances > 0).all() and (space.rest > 0).all())
+    positive = np.concatenate([space.variances, space.rest])
+    return all(np.isfinite(p).all() for p in parts) and bool((positive > 0).all())
+
+# %% ../../nbs/core/mixture/ood.ipynb #908078cc
+def _are_names(names) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def checked(d: Detector) -> Detector:
     "The detector; raises `ValueError` for one whose parts do not belong together, or are not finite."
-    names = isinstance(d.experts, list) and all(isinstance(name, str) for name in d.experts)
-    if not names or len(set(d.experts)) != len(d.experts): raise ValueError("the experts are no different names")
+    if not _are_names(d.experts) or len(set(d.experts)) != len(d.experts):
+        raise ValueError("the experts are no different names")
     if not all(map(_fits, d.spaces)): raise ValueError("an expert's features have no distribution")
     m, k = np.shape(d.held)
-    if (k, np.shape(d.patients)) != (len(d.experts), (m,)): raise ValueError("the held-out images do not fit")
-    if not np.isfinite(d.held).all() or d.patients.dtype.kind not in "iu": raise ValueError("the held-out images are no numbers")
+    if k != len(d.experts) or np.shape(d.patients) != (m,):
+        raise ValueError("the held-out images do not fit")
+    if not np.isfinite(d.held).all() or d.patients.dtype.kind not in "iu":
+        raise ValueError("the held-out images are no numbers")
     return d
 
 # %% ../../nbs/core/mixture/ood.ipynb #7d5448c0
