@@ -10,6 +10,7 @@ __all__ = ['SIDE', 'ADULT', 'OVERLAPS', 'perceptual_hash', 'image_hashes', 'near
 import itertools, os
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ def _kept_hashes(store: Path) -> dict:
             return {k: (h, s)
                     for k, h, s in zip(
                         z["keys"].tolist(), z["hashes"], z["signatures"])}
-    except (OSError, ValueError, KeyError, EOFError): return {}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile): return {}
 
 # %% ../../nbs/core/data/audit.ipynb #451f390e
 def _keep_hashes(store: Path, known: dict) -> None:

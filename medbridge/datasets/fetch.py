@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..basics import InputError, atomic_dir, did_you_mean, require_space, write_json
+from ..basics import InputError, atomic_dir, did_you_mean, flush, require_space, write_json
 from .registry import SETS, DataSet, _missing, _place
 
 # %% ../../nbs/core/datasets/fetch.ipynb #94844277
@@ -112,7 +112,9 @@ def download(url: str,
     with tqdm(total=total, initial=known, unit="B", unit_scale=True, desc=path.name,
               leave=False, disable=silent) as bar:
         _until_whole(url, part, total, bar)
+    flush(part)
     os.replace(part, path)
+    flush(path.parent)
     return path
 
 # %% ../../nbs/core/datasets/fetch.ipynb #69816240

@@ -9,6 +9,8 @@ __all__ = ['is_damaged', 'go_on']
 import hashlib, os
 from pathlib import Path
 
+from ..basics import flush
+
 # %% ../../nbs/core/experts/resume.ipynb #8209f1d5
 def is_damaged(path: Path, etag: str) -> bool:
     "Whether a file's SHA-256 is not the one that the hub names it by; a file named otherwise is not looked at."
@@ -46,4 +48,6 @@ def go_on(name: str,    # of a model of the hub
         try: _rest(known.location, part, known.size)
         except errors.HfHubHTTPError: return      # whatever it is, huggingface_hub will meet it and say so
         if is_damaged(part, known.etag): part.unlink()
-        else: os.replace(part, whole)
+        else:
+            flush(part)
+            os.replace(part, whole)

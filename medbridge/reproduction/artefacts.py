@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from ..basics import (InputError, _bare_source, _imports, _beside, atomic_path, cache_dir, code_fingerprint,
-                              did_you_mean, fingerprint, package_versions, write_json)
+                              did_you_mean, fingerprint, flush, flush_all, package_versions, write_json)
 from ..markup import Markup, html_facts, html_frame, plain
 from ..notes import tell
 
@@ -422,12 +422,15 @@ def _link(folder: Path, version: Path) -> None:
 # %% ../../nbs/core/reproduction/artefacts.ipynb #4f892cef
 def _put(part: Path, version: Path) -> None:
     "Move a whole part to its place; what lay there goes when the new one is there."
+    flush_all(part)
     if not version.exists():
         os.replace(part, version)
+        flush(version.parent)
         return
     old = _beside(version)
     os.replace(version, old)
     os.replace(part, version)
+    flush(version.parent)
     shutil.rmtree(old)
 
 # %% ../../nbs/core/reproduction/artefacts.ipynb #556cf152
