@@ -187,7 +187,8 @@ def _numbers(d: dict[str, Any], name: str, shape: tuple) -> np.ndarray:
 # %% ../../nbs/core/evaluation/calibrate.ipynb #27687f9e
 def _counts(d: dict[str, Any], name: str, n: int) -> np.ndarray: # n: labels
     values = _numbers(d, name, (n,))
-    if (values >= 0).all() and (values == values.round()).all(): return values.astype(int)
+    whole = values == values.round()
+    if whole.all() and (values >= 0).all(): return values.astype(int)
     raise InputError(f"Field '{name}' of the calibration is no list of counts.", remedy=AGAIN)
 
 
@@ -197,16 +198,17 @@ def _are_covariances(matrices: np.ndarray, # (Y, 2, 2)
     "Whether each is symmetric and has no negative variance in any direction."
     if not len(matrices): return True
     slack = slack*max(1, np.abs(matrices).max())
-    turned = np.abs(matrices - matrices.mT).max()
-    return bool(turned <= slack and np.linalg.eigvalsh(matrices).min() >= -slack)
+    turned = np.abs(matrices - matrices.swapaxes(1, 2)).max()
+    least = np.linalg.eigvalsh(matrices).min()
+    return bool(turned <= slack and least >= -slack)
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #d43561e6
 def _read(d: dict[str, Any]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     "The fields of a `Calibration`."
     if not isinstance(d, dict): raise InputError("The calibration is no object.", remedy=AGAIN)
     labels = d.get("labels")
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise InputError("Field 'labels' of the calibration is no list of texts.", remedy=AGAIN)
+    texts = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    if not texts: raise InputError("Field 'labels' of the calibration is no list of texts.", remedy=AGAIN)
     n = len(labels)
     theta = _numbers(d, "theta", (n, 2))
     covariance = _numbers(d, "covariance", (n, 2, 2))

@@ -390,8 +390,8 @@ def print_of(model: "Frozen") -> str:
     "The fingerprint of a frozen model; the same under every release of the library that its modules come from."
     names = "depth", "width", "embed_dim", "patch_size", "grid", "n_prefix"
     sizes = {name: getattr(model, name) for name in names}
-    return fingerprint("numbers and settings", model.family, _as_json(model.config), _as_json(sizes), asdict(model.view),
-                       _numbers(model), *_windows(model))
+    settings = _as_json(model.config), _as_json(sizes), asdict(model.view)
+    return fingerprint("numbers and settings", model.family, *settings, _numbers(model), *_windows(model))
 
 
 def first_fingerprint(model: "Frozen") -> str:
@@ -418,7 +418,7 @@ class Frozen(nn.Module):
                  logit_bias: float|None = None,   # added after scaling (SigLIP)
                  tokenizer: Callable|None = None, # list of prompts -> what the text tower takes
                  card: dict|None = None,          # source, licence, pretraining data, what it may have seen
-                 dumped: Callable|None = None,    # () -> what a library wrote of it: `first_fingerprint`; None: `config`
+                 dumped: Callable|None = None,    # () -> what a library writes of it, as was hashed once; None: `config`
                 ):
         super().__init__()
         self.name = name

@@ -110,6 +110,13 @@ def name_with_language(key: str,
     if name is not None or text != LANGUAGE_MODEL: return name
     return None if "lm_head." in key else f"language_model.{_text_key(key)}"
 
+# %% ../../nbs/core/experts/generative.ipynb #a710de88
+def _say_text(expert: Expert, config) -> None: # of the whole model
+    "Put the language model into what the expert's fingerprint is taken of."
+    before = expert.dumped or (lambda: expert.config)
+    expert.config = dict(expert.config, text=settings(config.text_config))
+    expert.dumped = lambda: dict(before(), text=LANGUAGE_MODEL)
+
 # %% ../../nbs/core/experts/generative.ipynb #52e0ac49
 def add_language_model(expert: Expert, # of a generative VLM
                        folder: Path,   # its weights and tokenizer
@@ -129,10 +136,7 @@ def add_language_model(expert: Expert, # of a generative VLM
     def tokens_of(prompts):
         return dict(tokenizer(prompts, padding=True, return_special_tokens_mask=True, return_tensors="pt"))
     expert.tokenizer = distinct(tokens_of, folder)
-    before = expert.dumped
-    assert before is not None
-    expert.config = dict(expert.config, text=settings(config.text_config))
-    expert.dumped = lambda: dict(before(), text=LANGUAGE_MODEL)
+    _say_text(expert, config)
     return expert
 
 # %% ../../nbs/core/experts/generative.ipynb #de6bfe04

@@ -95,7 +95,8 @@ def check_timm(name: str, v) -> None:
     from timm.layers import Attention
     from timm.models.vision_transformer import Block, VisionTransformer
     def plain(b):
-        return type(b) is Block and type(b.attn) is Attention and b.attn.gate is None
+        gate = getattr(b.attn, "gate", None)   # older releases of timm have none
+        return type(b) is Block and type(b.attn) is Attention and gate is None
     if not isinstance(v, VisionTransformer) or not all(plain(b) for b in v.blocks):
         raise InputError(f"'{name}' has the timm tower {type(v).__name__}, which this adapter does not know.",
                          remedy="choose an open_clip model with a plain ViT.")

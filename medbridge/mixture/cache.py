@@ -269,13 +269,13 @@ class Shards:
         self.looked_at: set[str] = set()          # since `look_again`
 
     def look_again(self) -> None:
-        "From here on look once at the files of every shard that is asked for, whether they are still those that were verified."
+        "From here on look once at the files of each shard that is asked for: are they those that were verified?"
         self.looked_at.clear()
 
     def has(self, name: str) -> bool: return (self.folder/name/"meta.json").is_file()
 
     def get(self, name: str) -> dict[str, np.ndarray]|None:
-        "The arrays of a shard as its files are now, or were when they were looked at; None where one is missing or damaged."
+        "The arrays of a shard as its files were when they were looked at; None where one is missing or damaged."
         if name in self.looked_at and name in self.opened: return self.opened[name]
         state = state_of(self.folder/name)
         known = state is not None and self.sound.get(name) == state

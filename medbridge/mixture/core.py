@@ -275,8 +275,7 @@ OPTIONS = dict(
     blocks=fields.whole(0, 4096),
     attention=fields.one_of(ATTENTION),
     query_start=fields.one_of(QUERY_STARTS),
-    readout=fields.one_of(READOUTS),
-    tokens=fields.one_of(TOKENS),
+    readout=fields.one_of(READOUTS), tokens=fields.one_of(TOKENS),
     pool=fields.one_of(POOL),
     head=fields.one_of(HEADS),
     routing=fields.one_of(ROUTING),
@@ -284,8 +283,7 @@ OPTIONS = dict(
     temperature=fields.number(0, 1e6, open_below=True),
     balance=fields.number(0),
     dropout=fields.number(0, 1, open_above=True),
-    uncertain=fields.one_of(("zeros", "ones", "ignore")),
-    blank=fields.one_of(("zero", "ignore")),
+    uncertain=fields.one_of(("zeros", "ones", "ignore")), blank=fields.one_of(("zero", "ignore")),
     positive_weight=fields.FLAG,
     start=fields.one_of(("ridge", "random")),
     gradient=fields.FLAG,
@@ -300,6 +298,8 @@ VIEWS = dict(
     area=fields.pair(_SHARE),
     side=_SHARE,
     seed=fields.whole(0))
+
+# %% ../../nbs/core/mixture/core.ipynb #a7cf5a3f
 LATER = dict(readout="mean", query_start="random", tokens="none",
              gradient=True, start="random", auxiliary=0.0)
 
@@ -358,14 +358,14 @@ def check_experts(experts: list[Expert], saved: list[dict], folder: Path,
         raise InputError(problem, folder, remedy=remedy)
 
 # %% ../../nbs/core/mixture/core.ipynb #37b29331
-AT_REST = (".mean", ".std", ".prior") # files older than these hold none
-
-
 def check_finite(weights: dict[str, Tensor], file: Path, remedy: str) -> None:
     "Raise `InputError` for weights of which some are no finite numbers."
     for name, values in weights.items():
         if values.isfinite().all(): continue
         raise InputError(f"'{name}' of the weights holds numbers that are not finite.", file, remedy=remedy)
+
+# %% ../../nbs/core/mixture/core.ipynb #9a834e49
+AT_REST = (".mean", ".std", ".prior") # files older than these hold none
 
 
 def load_weights(bridge: Bridge, file: Path) -> None:

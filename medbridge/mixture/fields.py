@@ -31,7 +31,9 @@ def wrong(field: str, value: Any, words: str, path: Path) -> InputError:
 
 # %% ../../nbs/core/mixture/fields.ipynb #bf3667d6
 def whole(least: int, most=2**63 - 1) -> Rule:
-    def holds(v): return isinstance(v, int) and not isinstance(v, bool) and least <= v <= most
+    def holds(v):
+        if isinstance(v, bool): return False
+        return isinstance(v, int) and least <= v <= most
     return Rule(f"a whole number from {least} to {most}", holds)
 
 
@@ -39,48 +41,69 @@ def number(least=-math.inf, most=math.inf,
            open_below=False, open_above=False, # whether `least` or `most` itself is left out
           ) -> Rule:
     def holds(v):
-        if isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v): return False
-        return least <= v <= most and not (open_below and v == least) and not (open_above and v == most)
-    low, high = "above" if open_below else "at least", "below" if open_above else "at most"
-    said = [f"{word} {limit:g}" for word, limit in ((low, least), (high, most)) if math.isfinite(limit)]
-    return Rule(" ".join(["a number", " and ".join(said)]).rstrip(), holds)
+        if isinstance(v, bool) or not isinstance(v, (int, float)): return False
+        if open_below and v == least or open_above and v == most: return False
+        return math.isfinite(v) and least <= v <= most
+    said = []
+    if math.isfinite(least): said.append(f"{'above' if open_below else 'at least'} {least:g}")
+    if math.isfinite(most): said.append(f"{'below' if open_above else 'at most'} {most:g}")
+    return Rule(f"a number {' and '.join(said)}".rstrip(), holds)
 
 # %% ../../nbs/core/mixture/fields.ipynb #40497ee1
 FLAG = Rule("true or false", lambda v: isinstance(v, bool))
 TEXT = Rule("a text", lambda v: isinstance(v, str))
 OBJECT = Rule("an object", lambda v: isinstance(v, dict))
-PRINT = Rule("16 hexadecimal digits", lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{16}", v) is not None)
-NAMES = Rule("a list of different texts, at least one",
-             lambda v: isinstance(v, list) and all(isinstance(t, str) and t for t in v) and 0 < len(v) == len(set(v)))
+def _is_print(v) -> bool:
+    return isinstance(v, str) and re.fullmatch("[0-9a-f]{16}", v) is not None
 
 
-def one_of(known) -> Rule: return Rule(f"one of {', '.join(known)}", lambda v: isinstance(v, str) and v in known)
+def _are_names(v) -> bool:
+    if not isinstance(v, list) or not v: return False
+    texts = all(isinstance(t, str) and t for t in v)
+    return texts and len(v) == len(set(v))
 
 
-def optional(rule: Rule) -> Rule: return Rule(f"{rule.words}, or null", lambda v: v is None or rule.holds(v))
+PRINT = Rule("16 hexadecimal digits", _is_print)
+NAMES = Rule("a list of different texts, at least one", _are_names)
+
+# %% ../../nbs/core/mixture/fields.ipynb #0e297ba8
+def one_of(known) -> Rule:
+    def holds(v): return isinstance(v, str) and v in known
+    return Rule(f"one of {', '.join(known)}", holds)
+
+
+def optional(rule: Rule) -> Rule:
+    def holds(v): return v is None or rule.holds(v)
+    return Rule(f"{rule.words}, or null", holds)
 
 
 def each(rule: Rule) -> Rule: # of an object
-    return Rule(f"an object whose values are each {rule.words}",
-                lambda v: isinstance(v, dict) and all(map(rule.holds, v.values())))
+    def holds(v):
+        return isinstance(v, dict) and all(map(rule.holds, v.values()))
+    return Rule(f"an object whose values are each {rule.words}", holds)
 
 # %% ../../nbs/core/mixture/fields.ipynb #c905657f
 def pair(rule: Rule) -> Rule: # of the two, in ascending order
-    return Rule(f"two of {rule.words}, the lower first",
-                lambda v: isinstance(v, list) and len(v) == 2 and all(map(rule.holds, v)) and v[0] <= v[1])
+    def holds(v):
+        if not isinstance(v, list) or len(v) != 2: return False
+        return all(map(rule.holds, v)) and v[0] <= v[1]
+    return Rule(f"two of {rule.words}, the lower first", holds)
 
 # %% ../../nbs/core/mixture/fields.ipynb #b1bb8f13
 def check_fields(found: Any, rules: dict[str, Rule], path: Path, # the file, for the error
                  inside="",                                      # the object's own field
                  needed=(),                                      # fields that have to be there
                 ) -> None:
-    "Raise `InputError` for the first field that is missing or breaks its rule; others than those of the rules are free."
+    "Raise `InputError` for the first field that is missing or breaks its rule; fields without a rule are free."
     where = f"{inside}." if inside else ""
-    if not isinstance(found, dict): raise wrong(inside or "the file", found, OBJECT.words, path)
+    if not isinstance(found, dict):
+        raise wrong(inside or "the file", found, OBJECT.words, path)
     for name in needed:
-        if name not in found: raise InputError(f"Field '{where}{name}' is missing.", path, remedy=AGAIN)
+        if name in found: continue
+        raise InputError(f"Field '{where}{name}' is missing.", path, remedy=AGAIN)
     for name, rule in rules.items():
-        if name in found and not rule.holds(found[name]): raise wrong(where + name, found[name], rule.words, path)
+        if name not in found or rule.holds(found[name]): continue
+        raise wrong(where + name, found[name], rule.words, path)
 
 
 def check_no_others(found: dict, known, path: Path, inside: str) -> None:
@@ -92,6 +115,6 @@ def check_no_others(found: dict, known, path: Path, inside: str) -> None:
 # %% ../../nbs/core/mixture/fields.ipynb #8a273afe
 def read_object(path: Path, what: str, # for the error, such as "The calibration"
                ) -> Any:
-    "Content of a JSON file. Raises `InputError` for one that is empty, cut or no JSON; `OSError` where it cannot be opened."
+    "Content of a JSON file. Raises `InputError` for one that is no JSON; `OSError` where it cannot be opened."
     try: return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError): raise InputError(f"{what} is not JSON.", path, remedy=AGAIN) from None

@@ -172,26 +172,29 @@ def save_detector(detector: Detector, path: Path) -> None:
 def _fits(space: Space) -> bool:
     "Whether the parts of a space belong together and can be divided by."
     rank, width = np.shape(space.directions)
-    shapes = np.shape(space.mean), np.shape(space.variances), np.shape(space.rest)
-    if shapes != ((width,), (rank,), (1,)): return False
-    parts = space.mean, space.directions, space.variances, space.rest
-    positive = np.concatenate([space.variances, space.rest])
-    return all(np.isfinite(p).all() for p in parts) and bool((positive > 0).all())
+    if np.shape(space.mean) != (width,): return False
+    if np.shape(space.variances) != (rank,): return False
+    if np.shape(space.rest) != (1,): return False
+    parts = space.mean, space.directions.ravel(), space.variances, space.rest
+    positive = np.concatenate(parts[2:])
+    return bool(np.isfinite(np.concatenate(parts)).all() and positive.min() > 0)
 
 # %% ../../nbs/core/mixture/ood.ipynb #908078cc
 def _are_names(names) -> bool:
-    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not isinstance(names, list): return False
+    texts = all(isinstance(name, str) for name in names)
+    return texts and len(set(names)) == len(names)
 
 
 def checked(d: Detector) -> Detector:
     "The detector; raises `ValueError` for one whose parts do not belong together, or are not finite."
-    if not _are_names(d.experts) or len(set(d.experts)) != len(d.experts):
-        raise ValueError("the experts are no different names")
+    if not _are_names(d.experts): raise ValueError("the experts are no different names")
     if not all(map(_fits, d.spaces)): raise ValueError("an expert's features have no distribution")
     m, k = np.shape(d.held)
-    if k != len(d.experts) or np.shape(d.patients) != (m,):
+    if k != len(d.experts) or d.patients.shape != (m,):
         raise ValueError("the held-out images do not fit")
-    if not np.isfinite(d.held).all() or d.patients.dtype.kind not in "iu":
+    numbered = d.patients.dtype.kind in "iu"
+    if not numbered or not np.isfinite(d.held).all():
         raise ValueError("the held-out images are no numbers")
     return d
 
