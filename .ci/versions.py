@@ -9,7 +9,6 @@
 settings.ini is the one list of dependencies. torch and torchvision are those of constraints.txt everywhere: their
 oldest versions exist with several gigabytes of CUDA only, so their floors are what transformers asks for, not tried.
 """
-import sys
 from configparser import ConfigParser
 from pathlib import Path
 

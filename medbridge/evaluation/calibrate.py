@@ -206,7 +206,7 @@ def _are_covariances(matrices: np.ndarray, # (Y, 2, 2)
 def _read(d: dict[str, Any]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     "The fields of a `Calibration`."
     if not isinstance(d, dict): raise InputError("The calibration is no object.", remedy=AGAIN)
-    labels = d.get("labels")
+    labels: Any = d.get("labels")
     texts = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
     if not texts: raise InputError("Field 'labels' of the calibration is no list of texts.", remedy=AGAIN)
     n = len(labels)
