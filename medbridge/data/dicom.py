@@ -452,15 +452,25 @@ def _mend_jpeg(ds) -> None:
     mended = [_mended_scan(f) for f in frames]
     if mended != frames: ds.PixelData = encapsulate(mended)
 
+# %% ../../nbs/core/data/dicom.ipynb #da7b0041
+def _all_bits(ds, index: int) -> np.ndarray: # (H, W) or (H, W, C)
+    "The pixels of a frame, with all allocated bits where the stored ones are not the lowest."
+    from pydicom.pixels import pixel_array
+    ds.PhotometricInterpretation = str(ds.PhotometricInterpretation).strip().upper()
+    stored, high = int(_number(ds, "BitsStored", 0)), int(_number(ds, "HighBit", -1))
+    if high <= stored - 1: return pixel_array(ds, index=index)
+    ds.BitsStored, ds.HighBit = ds.BitsAllocated, ds.BitsAllocated - 1
+    try: return pixel_array(ds, index=index)
+    finally: ds.BitsStored, ds.HighBit = stored, high
+
 # %% ../../nbs/core/data/dicom.ipynb #38a4716c
 def _read_dicom(source, path, kind, frame, voi, scale, max_pixels) -> Radiograph:
-    from pydicom.pixels import pixel_array
     ds = _open_dicom(source, path, kind)
     index = _check_header(ds, path, max_pixels, frame)
     _transfer_syntax(ds)
     notes = _drop_junk(ds) + _tables(ds)[1] + _windows(ds)[1]
     _mend_jpeg(ds)
-    raw = pixel_array(ds, index=index)
+    raw = _all_bits(ds, index)
     _too_large(raw.shape[1], raw.shape[0], path, max_pixels) # what was decoded need not be what the header says
     facts = dicom_facts(ds)
     facts["transfer_syntax"] = ds.file_meta.TransferSyntaxUID.name
