@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..basics import InputError, did_you_mean, fingerprint
+from ..data.raster import check_aspect
 
 # %% auto #0
 __all__ = ['OPENAI_MEAN', 'OPENAI_STD', 'IMAGENET_MEAN', 'IMAGENET_STD', 'TRANSFORMERS', 'FAMILIES', 'ViewTransform', 'to_uint8',
@@ -179,6 +180,7 @@ def crop_resize(image: Tensor,            # (C, H, W) uint8
     "One view. A local box is cut from the native image and brought to the input size; nothing of it is cropped away."
     whole = image.shape[-2:]
     if box is not None: image = cut_box(image, box)
+    check_aspect(image.shape[-1], image.shape[-2])
     local = image.shape[-2:] != whole
     if local or view.resize == "squash": return _resized(image, view.size, view)
     if view.resize == "shortest": return _fit_shortest(image, view)
