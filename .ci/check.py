@@ -32,6 +32,7 @@ from pathlib import Path
 
 import engine
 import mutants
+import versions
 import warm
 from report import BIN, ROOT, check, closing, notices, part, parts, record, run
 
@@ -92,6 +93,8 @@ def dependencies() -> None:
     conda = {line for line in lines if not re.match(r"(python|pip)[<>=]", line)}
     wrong = sorted(listed ^ conda)
     record("environment.yml and settings.ini agree", not wrong and len(listed) > 10, f"only in one: {wrong}")
+    stale = versions.said_in(ROOT/"requirements.lock").get("# from settings.ini and constraints.txt") != versions.list_hash()
+    record("requirements.lock is of this settings.ini", not stale, "make lock")
     cited = re.search(r"^version: (.*)$", (ROOT/"CITATION.cff").read_text(), re.M)
     record("CITATION.cff names this version", cited is not None and cited[1] == settings["version"])
 

@@ -420,7 +420,7 @@ class Frozen(nn.Module):
                  logit_bias: float|None = None,   # added after scaling (SigLIP)
                  tokenizer: Callable|None = None, # list of prompts -> what the text tower takes
                  card: dict|None = None,          # source, licence, pretraining data, what it may have seen
-                 dumped: Callable|None = None,    # () -> what a library writes of it, as was hashed once; None: `config`
+                 dumped: Callable|None = None,    # () -> what a library writes of it, once hashed; None: `config`
                 ):
         super().__init__()
         self.name = name
