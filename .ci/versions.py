@@ -30,8 +30,8 @@ TRIED_WITH = ("nbdev", "fastcore", "execnb", "ghapi", "torchmetrics", "hypothesi
 MISMATCH = "DO NOT MATCH THE HASHES"
 NOTEBOOKS = ("experts/core", "experts/settings", "experts/suite", "experts/clip", "experts/openclip", "experts/generative",
              "experts/vision", "experts/qwen", "experts/cnn", "experts/timmvit", "experts/xrv", "experts/loading",
-             "experts/upstream", "data/radiograph", "data/manifest", "evaluation/calibrate", "mixture/core",
-             "methods/tuning", "training/checkpoint")
+             "experts/sidefiles", "experts/upstream", "data/radiograph", "data/manifest", "evaluation/calibrate", "mixture/core",
+             "methods/tuning", "training/start", "training/checkpoint")
 USE = """
 import numpy as np, tempfile
 from medbridge import MedBridge, datasets, phantom
