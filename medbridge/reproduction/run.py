@@ -330,6 +330,7 @@ def _begin(held: ExitStack, preset: str, *places) -> tuple[Batch, dict[str, dict
     all that can be refused is refused here."""
     asked = presets.preset(preset)
     root, figures, table = places[1:]
+    gone = presets.missing(asked)
     whole = Batch(preset, None, root, figures, table)
     _check_places(whole)
     try: lock = whole.lock()
@@ -337,7 +338,6 @@ def _begin(held: ExitStack, preset: str, *places) -> tuple[Batch, dict[str, dict
         now = f"{error.remedy} Now {of_batch(whole)}."
         raise InputError(error.problem, error.path, remedy=now) from None
     held.callback(whole.unlock)
-    gone = presets.missing(asked)
     _write_down(whole, gone)
     batch = Batch(preset, *places)
     batch.forget_unknown()
