@@ -94,9 +94,12 @@ def search(browser, axe: str, scheme: str, shots: Path | None) -> list[str]:
     faults = findings(page, axe)
     if shots: page.screenshot(path=shots/f"search-{scheme}.png")
     page.keyboard.press("ArrowDown")
+    leads = page.locator(".search-result.active").get_attribute("href") or ""
+    target = (SITE/"docs"/leads.split("#")[0]).resolve()
+    if not target.is_file(): faults.append(f"a result leads nowhere: {leads}")
     page.keyboard.press("Enter")
-    page.wait_for_load_state("load")
-    if page.url == (SITE/"docs/install.html").as_uri(): faults.append("a result does not lead to its page")
+    try: page.wait_for_url(f"{target.as_uri()}**", timeout=20_000)
+    except Exception: faults.append(f"a result was chosen, and its page did not open: {leads}")
     page.close()
     return faults
 

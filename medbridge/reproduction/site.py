@@ -222,6 +222,24 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, tuple[argparse.Argum
     return found
 
 # %% ../../nbs/core/reproduction/site.ipynb #aded460a
+def _may_be_left_out(action: argparse.Action) -> bool:
+    "Whether a line is complete without an argument."
+    return not action.required or action.nargs in ("?", "*")
+
+
+def _usage(prog: str, arguments: list[argparse.Action]) -> str:
+    "How a command is written, in lines that fit a page; empty where it takes no argument."
+    parts = [prog]
+    for action in arguments:
+        said = _in_usage(action)
+        parts.append(f"[{said}]" if _may_be_left_out(action) else said)
+    lines = [""]
+    for part in parts:
+        if len(lines[-1]) + len(part) > 68: lines.append("   ")
+        lines[-1] += f" {part}" if lines[-1] else part
+    return " \\\n".join(lines) if len(parts) > 1 else ""
+
+# %% ../../nbs/core/reproduction/site.ipynb #6531133a
 def _help_of(action: argparse.Action) -> str:
     "What an argument does, as `--help` says it, safe in Markdown."
     said = (action.help or "") % {**vars(action), "prog": ""}
@@ -234,8 +252,8 @@ def _command(parser: argparse.ArgumentParser, does: str) -> list[str]:
     said = (does % {} if does else "") or parser.description or ""
     if said: lines.append(f"{html.escape(said[0].upper() + said[1:], quote=False)}.\n".replace("..\n", ".\n"))
     arguments = _arguments(parser)
-    usage = "".join(f" [{_in_usage(a)}]" if a.option_strings else f" {_in_usage(a)}" for a in arguments)
-    if usage: lines.append(f"```sh\n{parser.prog}{usage}\n```\n")
+    usage = _usage(parser.prog, arguments)
+    if usage: lines.append(f"```sh\n{usage}\n```\n")
     for action in arguments:
         colon = f"\\\n  {_help_of(action)}" if action.help else ""
         lines.append(f"- `{_in_usage(action)}`{colon}")
