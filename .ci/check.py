@@ -7,7 +7,8 @@
    seed, raise at once, and each must make its own notebook fail;
 3. beside the notebooks, one after the other, so that no core waits: ruff, mypy, the ratchet of style, sizes and plan, and
    the tests of these runners; the batch, twice; the wheel is built, installed into an empty environment and used there
-   (wheel.py); the documentation is built and no link in it is broken; explorers and tutorials answer to the keyboard.
+   (wheel.py); the documentation is built, no link in it is broken, and axe-core finds nothing serious on ten of its pages;
+   explorers and tutorials answer to the keyboard.
 
     check.py              all of it
     check.py PATH...      these notebooks only
@@ -210,6 +211,12 @@ def documented(ok: bool, output: str, seconds: float) -> None:
     record("the documentation is built, no link is broken", ok and "links checked" in output, output, seconds)
 
 
+def accessible(ok: bool, output: str, seconds: float) -> None:
+    notices(output)
+    there = "NOTICE" in output or " passed, 0 failed" in output
+    record("the documentation is accessible, searchable from the disk and fits a phone", ok and there, output, seconds)
+
+
 def batch_ran(ok: bool, output: str, seconds: float) -> None:
     record("experiments: medbridge reproduce check", ok, output, seconds)
 
@@ -245,7 +252,8 @@ def steps(figures: Path, experiments: int) -> list[Step]:
             Step(f"{experiments} experiments", batch, batch_ran, warm=True),
             Step("the experiments again", batch, batch_unchanged),
             Step("the wheel", (python, ".ci/wheel.py"), own_checks("the wheel")),
-            Step("documentation", (python, ".ci/docs.py"), documented)]
+            Step("documentation", (python, ".ci/docs.py"), documented),
+            Step("accessibility of the documentation", (python, ".ci/accessible.py"), accessible)]
 
 
 def everything(with_sample: bool) -> None:
