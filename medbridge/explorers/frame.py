@@ -179,9 +179,13 @@ def values_of(controls: dict[str, Any]) -> dict[str, Any]:
     return {name: control.value for name, control in controls.items()}
 
 # %% ../../nbs/core/explorers/frame.ipynb #c2185162
-def in_columns(w, columns: list[list]) -> list: # the controls of each column, from left to right
-    "A box for each column; a control that is alone in its column stands for itself."
-    def boxed(column): return column[0] if len(column) == 1 else w.VBox(column)
+def in_columns(w, columns: list[list]) -> list: # the controls of each column, from left to right; or a list of columns
+    "A box for each column; a control that is alone stands for itself; columns in a list wrap among themselves."
+    def boxed(column):
+        if isinstance(column[0], list):
+            beside = w.Layout(flex_flow="row wrap", flex="1 1 0", min_width="26em", max_width="100%")
+            return w.HBox(in_columns(w, column), layout=beside)
+        return column[0] if len(column) == 1 else w.VBox(column)
     return [boxed(column) for column in columns]
 
 

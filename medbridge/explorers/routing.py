@@ -213,10 +213,9 @@ class RoutingExplorer(Explorer):
         return first | expert_controls(w, self.names)
 
     def columns(self, controls: dict[str, Any]) -> list[list]:
-        columns = [[controls[name] for name in ("image", "labels", "temperature")]]
-        for k, _ in enumerate(self.names):
-            columns.append([controls[f"on{k}"], controls[f"gate{k}"]])
-        return columns
+        of_experts = [[controls[f"on{k}"], controls[f"gate{k}"]] for k, _ in enumerate(self.names)]
+        first = [controls[name] for name in ("image", "labels", "temperature")]
+        return [first, of_experts]
 
     def gather(self, values: dict[str, Any]) -> dict[str, Any]:
         first = {k: values[k] for k in ("image", "labels", "temperature")}
