@@ -81,7 +81,7 @@ class MedBridge(HubMixture):
                  heatmap: Callable|None = None,    # (model, pixels, label) -> (H, W); None: `explain.heatmap`
                  batch=8,                          # images at a time
                  on_error="skip",                  # an image that cannot be read: skip (and say so), raise
-                 scale: str|None = None,           # of grey values in files, see `read_radiograph`; None: as in training
+                 scale: str|None = None,           # of grey values, see `read_radiograph`; None: as in training
                  beside=None,                      # as images, of other patients: the first one's maps stand beside
                 ) -> Diagnoses:
         "Calibrated probabilities with all that a reader needs to judge them; see `medbridge.reading.diagnose`."

@@ -44,7 +44,7 @@ def _loose(ds, key: str) -> list[float]: # NaN for what is no number
         text = raw.decode("latin-1") if isinstance(raw, bytes) else str(raw)
         return [number(v.strip("\0 ")) for v in text.split("\\")]
 
-
+# %% ../../nbs/core/data/dicom.ipynb #da7b0052
 def _many(value) -> list:
     if value is None or value == "": return []
     many = hasattr(value, "__iter__") and not isinstance(value, (str, bytes))
@@ -289,7 +289,7 @@ def _tables(ds) -> tuple[list[dict[str, Any]], list[str]]:
         else: notes.append("a VOI LUT is left out: it has no entries")
     return found, notes
 
-
+# %% ../../nbs/core/data/dicom.ipynb #da7b0051
 def voi_choices(ds) -> list[dict[str, Any]]:
     "The VOI transformations that a header offers, in order: LUTs, then windows."
     return _tables(ds)[0] + _windows(ds)[0]
@@ -443,7 +443,7 @@ def _mended_scan(frame: bytes) -> bytes:
     end = at + 2 + int.from_bytes(frame[at + 2:at + 4], "big")
     return frame[:end - 3] + b"\x00\x3f\x00" + frame[end:]
 
-
+# %% ../../nbs/core/data/dicom.ipynb #da7b0050
 def _mend_jpeg(ds) -> None:
     "In place, where a scan's header is wrong."
     from pydicom.encaps import encapsulate, generate_frames

@@ -85,14 +85,14 @@ def _by_rule(image: Radiograph, scale: str) -> Radiograph:
     image.notes.append(NARROW_NOTE)
     return image
 
-
+# %% ../../nbs/core/data/radiograph.ipynb #da700012
 def _tell(notes: list[str], name, told: list|None) -> None:
     "Keep notes, or warn of each."
     if told is not None: told += [(str(name), note) for note in notes]
     else:
         for note in notes: warnings.warn(f"{name}: {note}.", stacklevel=3)
 
-
+# %% ../../nbs/core/data/radiograph.ipynb #da700013
 def tell_notes(told: list[tuple[str, str]], n: int) -> None: # n: images that were read
     "One warning for each kind of note, with the number of files and the first of them."
     kinds: dict[str, list] = {}
@@ -106,7 +106,7 @@ def tell_notes(told: list[tuple[str, str]], n: int) -> None: # n: images that we
 def read_radiograph(path: str|Path|bytes,          # file (or its bytes): DICOM, PNG, JPEG, TIFF
                     frame: int|None = None,        # frame of a multi-frame file, from 0; None refuses such files
                     voi: str|int|tuple|None = "first", # DICOM: LUT or window: first, position, name, (centre, width)
-                    scale="bits",                  # 0..1 over the range that a file declares, or (data) the values found
+                    scale="bits",                  # 0..1 over the range that a file declares; data: over the values found
                     max_pixels: int = MAX_PIXELS,  # refuse larger images before they are decoded
                     told: list|None = None,        # notes (name, words) are added here; None: each is a warning
                    ) -> Radiograph:

@@ -54,7 +54,8 @@ MAX_ASPECT = 64 # of the longer side to the shorter: what is longer is no pictur
 def check_aspect(width: int, height: int, path=None) -> None:
     "Raise `InputError` for a strip, which would take gigabytes once its short side has a tower's size."
     if max(width, height) <= MAX_ASPECT*min(width, height): return
-    raise InputError(f"The image is a strip of {width:,} x {height:,} pixels, no radiograph.", path, remedy="leave it out.")
+    problem = f"The image is a strip of {width:,} x {height:,} pixels, no radiograph."
+    raise InputError(problem, path, remedy="leave it out.")
 
 
 def _too_large(width: int, height: int, path, limit: int):
@@ -174,7 +175,7 @@ def _significant_bits(head: bytes) -> int|None: # the first bytes of a PNG
         at += 12 + length
     return None
 
-
+# %% ../../nbs/core/data/raster.ipynb #da7a0040
 def _png_bits(array: np.ndarray, head: bytes) -> int:
     "Bits of the values of a PNG."
     if array.dtype == np.uint8: return 8
@@ -204,7 +205,7 @@ def _plain_tiff(page, path) -> np.ndarray|None: # (H, W) or (H, W, C), as stored
     if page.bitspersample not in (8, 16, 32, 64): return None
     return page.asarray()
 
-
+# %% ../../nbs/core/data/raster.ipynb #da7a0041
 def _packed_tiff(page, source, path) -> tuple[np.ndarray, bool]: # whether it is the right way up already
     "Pixels of a TIFF through Pillow, as the numbers that are stored."
     bits, form = page.bitspersample, int(_tag(page, 339, 1))

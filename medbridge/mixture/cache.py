@@ -418,7 +418,7 @@ class FeatureStore:
         self.manifest, self.experts, self.views = manifest, list(experts), views
         coding.check_precision(precision)
         self.shard, self.dtype, self.say = shard, dtype, say or note
-        self.notes: list[tuple[str, str]] = []                                 # what was doubtful in files, not said yet
+        self.notes: list[tuple[str, str]] = []                                 # doubtful in files, not said yet
         self._noted: set[tuple[str, str]] = set()                              # and all of it
         if full_disk not in ("raise", "recompute"):
             raise did_you_mean(str(full_disk), ("raise", "recompute"), "way with a full disk")

@@ -48,7 +48,8 @@ def data_facts(manifest: Manifest,
     ages = t.age.dropna().to_numpy(float)
     positives = (y == 1).sum(0).tolist()
     observed = np.isin(y, (0, 1)).sum(0).tolist()
-    known = {fact: manifest.facts[fact] for fact in ("people", "scale") if manifest.facts.get(fact)}  # children alone, ...
+    said = ("people", "scale")              # such as children alone; grey values over the values found
+    known = {fact: manifest.facts[fact] for fact in said if manifest.facts.get(fact)}
     return dict(
         name=manifest.name, fingerprint=manifest.fingerprint, images=len(t),
         patients=int(t.patient_id.nunique()), credentialed=manifest.credentialed, stand_in=manifest.stand_in,

@@ -178,7 +178,8 @@ def case(site: str, seed: int, index: int, patient: int|None = None,
     split = _split_of(rng, site)
     own = np.random.default_rng([s.code, seed, 3, patient, visit])
     make = _even_case if site in EVENLY else _case_from_table
-    drawn = make(s, seed, index, patient, visit, split, rng, own) # type: ignore[arg-type]  # the visit is given or drawn with the patient
+    assert visit is not None                                             # it is given, or drawn with the patient
+    drawn = make(s, seed, index, patient, visit, split, rng, own)
     return replace(drawn, version=version)
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #c5fa8fbb

@@ -59,7 +59,7 @@ SITES = {s.name: s for s in (
          1.00, 2.5, 0.15, (335, 385), 0.15, "L", 0.40, 1150, 0.50,
          8, "MONOCHROME2", ".png", "zeros"),
 )}
-# version 2: where findings are drawn evenly and choices of the method are compared; its machine is like none of the others
+# version 2: findings are drawn evenly and choices of the method are compared; its machine is like none of the others
 EVEN = Site("phantom-even", 7, 108, 0.33, 1.3e5, 0.25, 1.05, 2.8, 0.10, (338, 378), 0.20, "L", 0.40, 1120, 0.47,
             8, "MONOCHROME2", ".png", "zeros")
 SITE_NAMES = ("nih", "chexpert", "mimic", "rsna", "covidx") # what the phantom stands in for: `phantom-...` in SITES

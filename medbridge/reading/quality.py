@@ -144,7 +144,7 @@ LATERAL = 0.70   # least correlation with a lateral view
 _SAYS = dict(
     colour="the picture has colours: probably not a radiograph",
     blank="the picture is empty or has almost no contrast",
-    narrow="the picture uses less than a quarter of its declared range; are its values of fewer bits than its file says?",
+    narrow="the picture uses less than a quarter of its declared range; has it fewer bits than its file says?",
     coarse="the picture is smaller than 128 pixels a side",
     other="this does not look like a chest radiograph",
     inverted="grey levels look inverted (dense should be bright)",
@@ -232,7 +232,7 @@ def _coloured(pixels: np.ndarray) -> bool: # (C, H, W)
 
 # %% ../../nbs/core/reading/quality.ipynb #72db2bc4
 def _has_detail(pixels: np.ndarray) -> bool: # (C, H, W)
-    "Whether an image of little contrast shows something once it is stretched: neighbours are alike, and the range is used."
+    "Whether an image of little contrast shows something once it is stretched: neighbours are alike."
     span = float(np.ptp(pixels))
     if span < 1/1000: return False
     steps = np.abs(np.diff(pixels, axis=-1))

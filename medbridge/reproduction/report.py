@@ -35,7 +35,8 @@ FAMILY = {
     "SS-Text": "adapters", "LP++": "adapters",
     "stacked probe": "uniform ensemble", "plain average": "uniform ensemble",
     "control": "controls", "CLIP-Adapter": "adapters", "Tip-Adapter-F": "adapters",
-    "CoOp": "prompts", "CoCoOp": "prompts", "KgCoOp": "prompts", "BiomedCoOp": "prompts", "MaPLe": "prompts", "VPT-deep": "prompts",
+    "CoOp": "prompts", "CoCoOp": "prompts", "KgCoOp": "prompts", "BiomedCoOp": "prompts",
+    "MaPLe": "prompts", "VPT-deep": "prompts",
     "LoRA": "tuned towers", "CLIP-LoRA": "tuned towers", "reference reader (ceiling)": "controls",
     "full fine-tuning": "tuned towers", "supervised CNN": "tuned towers",
 }

@@ -210,7 +210,7 @@ class _Progress:
         seconds = _filled([self.expected[name] for name in self.stale], self.taken)
         spent = spent or {}
         over = [spent.get(name, 0.0) for name in self.stale]
-        at_a_time = min(self.most or self.workers, len(seconds)) or 1 # a cluster may have less room than the profile says
+        at_a_time = min(self.most or self.workers, len(seconds)) or 1 # a cluster may have less room
         return remaining([*map(_rest, seconds, over)], at_a_time)
 
 # %% ../../nbs/core/reproduction/run.ipynb #2dc571ce
