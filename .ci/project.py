@@ -141,9 +141,11 @@ def menu_faults(root: Path, settings: dict) -> list[str]:
     entries = named(website.get("sidebar", {}).get("contents")) + named(bar.get("left")) + named(bar.get("right"))
     if not entries: return ["_quarto.yml: the menu is empty"]
     faults = [f"menu: no such page: {e}" for e in entries if not urlsplit(e).scheme and not (root/e).is_file()]
-    files = settings.get("format", {}).get("html", {}).get("css", [])
-    for name in [files] if isinstance(files, str) else files:
-        if not (root/name).is_file(): faults.append(f"css: no such file: {name}")
+    page = settings.get("format", {}).get("html", {})
+    for key in ("css", "include-in-header", "include-after-body"):
+        files = page.get(key, [])
+        names = [files] if isinstance(files, str) else [f for f in files if isinstance(f, str)]
+        faults += [f"{key}: no such file: {name}" for name in names if not (root/name).is_file()]
     return faults
 
 

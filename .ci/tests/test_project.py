@@ -49,6 +49,7 @@ def test_a_sound_project(project):
     ("sidebar.yml", "docs/a.qmd", "docs/b.qmd", "menu: no such page: docs/b.qmd"),
     ("_quarto.yml", "docs/a.qmd", "docs/c.qmd", "menu: no such page: docs/c.qmd"),
     ("_quarto.yml", "styles.css", "style.css", "css: no such file: style.css"),
+    ("_quarto.yml", "css: styles.css", "include-after-body: x.html", "include-after-body: no such file: x.html"),
     ("_quarto.yml", "sidebar.yml", "other.yml", "other.yml: no such file"),
     ("_quarto.yml", "project: {", "project: [", "_quarto.yml: "),
     ("sidebar.yml", SIDEBAR, "- a\n", "sidebar.yml: no mapping")])
