@@ -180,19 +180,20 @@ def _lut_entries(item, entries: int, bits: int) -> np.ndarray:
     if isinstance(data, bytes):
         words = len(data) >= 2*entries
         data = np.frombuffer(data, "<u2" if words else "u1")
-    data = np.asarray(data).astype(np.int64)
+    data = np.atleast_1d(data).astype(np.int64)
     two_in_a_word = len(data) < entries <= 2*len(data) and bits <= 8
     if not two_in_a_word: return data
     return np.stack([data & 255, data >> 8], 1).ravel()
 
 # %% ../../nbs/core/data/dicom.ipynb #da7b0018
-def _bits_of_entries(data: np.ndarray) -> int: # at least 8
-    "Bits that the largest entry of a LUT needs."
-    return max(8, int(data.max()).bit_length())
+def _white(data: np.ndarray, declared: int) -> float:
+    "The value of white among the entries of a LUT."
+    largest = int(data.max())
+    return 2.**declared - 1 if largest.bit_length() == declared else float(max(largest, 1))
 
 # %% ../../nbs/core/data/dicom.ipynb #0add09bd
-def _lut(item, values: np.ndarray) -> tuple[np.ndarray, int]:
-    "Apply one LUT sequence item: (mapped values, bits that its entries use)."
+def _lut(item, values: np.ndarray) -> tuple[np.ndarray, float]:
+    "Apply one LUT sequence item: (mapped values, the value of white)."
     entries, first, bits = (int(x) for x in item.LUTDescriptor)
     entries = entries or 65536 # which does not fit into the 16 bits of the descriptor
     data = _lut_entries(item, entries, bits)
@@ -200,7 +201,7 @@ def _lut(item, values: np.ndarray) -> tuple[np.ndarray, int]:
     if len(data) == 0: raise ValueError("empty look-up table")
     last = min(entries, len(data)) - 1
     index = np.clip(values.astype(np.int64) - first, 0, last)
-    return data[index], _bits_of_entries(data[:last + 1])
+    return data[index], _white(data[:last + 1], bits)
 
 # %% ../../nbs/core/data/dicom.ipynb #da7b0020
 def _has_table(item) -> bool:
@@ -209,10 +210,9 @@ def _has_table(item) -> bool:
     descriptor = _loose(item, "LUTDescriptor")
     if len(descriptor) != 3 or not np.isfinite(descriptor).all(): return False
     entries = item.get(Tag(0x0028, 0x3006))
-    return entries is not None and entries.value is not None and len(_as_list(entries.value)) > 0
-
-
-def _as_list(value): return value if hasattr(value, "__len__") else [value]
+    if entries is None or entries.value is None: return False
+    wanted = int(descriptor[0]) or 65536
+    return len(_lut_entries(item, wanted, int(descriptor[2]))) >= wanted
 
 # %% ../../nbs/core/data/dicom.ipynb #04bfba8a
 def modality_lut(ds, values: np.ndarray, # (H, W) stored values
@@ -220,8 +220,8 @@ def modality_lut(ds, values: np.ndarray, # (H, W) stored values
     "Stored values to modality values, and the range these can take."
     tables = [item for item in getattr(ds, "ModalityLUTSequence", None) or [] if _has_table(item)]
     if tables:
-        mapped, bits = _lut(tables[0], values)
-        return mapped, (0., 2.**bits - 1)
+        mapped, white = _lut(tables[0], values)
+        return mapped, (0., white)
     low, high = _stored_range(ds, values)
     slope, intercept = _number(ds, "RescaleSlope"), _number(ds, "RescaleIntercept")
     if slope is None or intercept is None: return values, (low, high)
@@ -317,9 +317,8 @@ def _by_voi(modality: np.ndarray, choice: dict) -> tuple[np.ndarray, str]:
     if choice["kind"] == "lut":
         if modality.dtype.kind == "f":
             modality = np.round(modality).astype(np.int64)
-        mapped, bits = _lut(choice["item"], modality)
-        top = 2.**bits - 1
-        return mapped/top, f"LUT {choice['name']}".strip()
+        mapped, white = _lut(choice["item"], modality)
+        return mapped/white, f"LUT {choice['name']}".strip()
     centre = choice["centre"]
     width = choice["width"]
     function = choice["function"]

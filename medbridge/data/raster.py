@@ -157,7 +157,7 @@ def _decoded(image, path, kind: str) -> tuple[np.ndarray, str, int]:
     frames, mode = getattr(image, "n_frames", 1), image.mode
     if frames > 1 and kind == "tiff":
         raise InputError(f"The file holds {frames} pictures.", path, remedy="split it into files of one picture.")
-    orientation = image.getexif().get(0x0112, 1) if kind in ("jpeg", "tiff") else 1
+    orientation = image.getexif().get(0x0112, 1)
     image.load()
     if orientation != 1: image = ImageOps.exif_transpose(image)
     if mode in _TO_RGB: image = image.convert("RGB")
@@ -200,10 +200,23 @@ def _tag(page, number: int, default):
 def _plain_tiff(page, path) -> np.ndarray|None: # (H, W) or (H, W, C), as stored; None: Pillow must read it
     "Pixels of what tifffile reads without another package."
     simple = page.photometric in (0, 1) and page.samplesperpixel == 1
-    colour = page.photometric == 2 and page.planarconfig == 1
+    colour = page.photometric == 2 and page.samplesperpixel > 2
     if not (simple or colour) or page.compression not in _PLAIN: return None
     if page.bitspersample not in (8, 16, 32, 64): return None
-    return page.asarray()
+    array = page.asarray()
+    planes = colour and int(page.planarconfig) == 2
+    return np.moveaxis(array, 0, -1) if planes else array
+
+# %% ../../nbs/core/data/raster.ipynb #da7a0050
+def _check_packed(page, form: int, path) -> None: # form: 1 unsigned, 2 signed, 3 float
+    "Raise `InputError` for packed pixels that Pillow would read wrongly."
+    several = page.samplesperpixel > 1 and page.bitspersample > 8
+    odd = page.bitspersample > 8 and form != 1 and page.parent.byteorder == ">"
+    if not (several or odd): return
+    kinds = {1: "unsigned", 2: "signed", 3: "floating-point"}
+    what = f"{page.bitspersample} bits, {kinds.get(form, 'odd')}, {page.samplesperpixel} to a pixel"
+    raise InputError(f"The TIFF is packed in a way that no decoder here reads rightly ({what}, compression "
+                     f"{int(page.compression)}).", path, remedy="write it again without compression.")
 
 # %% ../../nbs/core/data/raster.ipynb #da7a0041
 def _packed_tiff(page, source, path) -> tuple[np.ndarray, bool]: # whether it is the right way up already
@@ -212,6 +225,7 @@ def _packed_tiff(page, source, path) -> tuple[np.ndarray, bool]: # whether it is
     if bits == 12 and page.predictor not in (0, 1):
         raise InputError("The file has 12 bits and a predictor, which no decoder here reads.", path,
                          remedy="write it again without the predictor, or with 16 bits.")
+    _check_packed(page, form, path)
     if hasattr(source, "seek"): source.seek(0)
     with _open_any_size(source, "tiff") as image:
         array, mode, _ = _decoded(image, path, "tiff")
