@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..basics import InputError
-from .raster import Radiograph, _one_or_three, _too_large, _unit_range
+from .raster import Radiograph, _mended_scan, _one_or_three, _too_large, _unit_range
 
 # %% ../../nbs/core/data/dicom.ipynb #8c7a94aa
 def _first(value):
@@ -132,6 +132,16 @@ def _lowest_bit(ds, raw: np.ndarray, stored: int, allocated: int) -> int:
     below = (words & (2**lowest - 1)).any()
     above = (words >> stored).any()
     return 0 if below and not above else lowest
+
+
+def _high_bit_note(ds, raw: np.ndarray) -> list[str]:
+    "A note where HighBit is not where the stored bits end."
+    if raw.dtype.kind not in "ui" or raw.ndim != 2 or "HighBit" not in ds: return []
+    stored, allocated = int(_number(ds, "BitsStored", 0)), 8*raw.dtype.itemsize
+    high = int(_number(ds, "HighBit", stored - 1))
+    if not 0 < stored <= allocated or high == stored - 1: return []
+    if stored < allocated and _lowest_bit(ds, raw, stored, allocated) == high + 1 - stored: return []
+    return [f"its HighBit ({high}) is not meant and was left out: the values lie in the lowest {stored} bits"]
 
 # %% ../../nbs/core/data/dicom.ipynb #541aee05
 def stored_values(ds, raw: np.ndarray) -> np.ndarray:
@@ -431,18 +441,10 @@ def _colour(ds, raw: np.ndarray, facts: dict) -> Radiograph|None:
                      0, 1).astype(np.float32)
     return Radiograph(_one_or_three(pixels), int(ds.BitsStored), facts)
 
-# %% ../../nbs/core/data/dicom.ipynb #da7b0031
+# %% ../../nbs/core/data/dicom.ipynb #da7b0050
 _SEQUENTIAL = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51") # JPEG baseline, and extended (8 and 12 bits)
 
 
-def _mended_scan(frame: bytes) -> bytes:
-    "A sequential JPEG whose first scan says that it has all coefficients."
-    at = frame.find(b"\xff\xda")
-    if at < 0 or not (b"\xff\xc0" in frame[:at] or b"\xff\xc1" in frame[:at]): return frame
-    end = at + 2 + int.from_bytes(frame[at + 2:at + 4], "big")
-    return frame[:end - 3] + b"\x00\x3f\x00" + frame[end:]
-
-# %% ../../nbs/core/data/dicom.ipynb #da7b0050
 def _mend_jpeg(ds) -> None:
     "In place, where a scan's header is wrong."
     from pydicom.encaps import encapsulate, generate_frames
@@ -475,6 +477,7 @@ def _read_dicom(source, path, kind, frame, voi, scale, max_pixels) -> Radiograph
     facts["transfer_syntax"] = ds.file_meta.TransferSyntaxUID.name
     coloured = _colour(ds, raw, facts)
     if coloured is not None: return coloured
+    notes += _high_bit_note(ds, raw)
     y, done = _grey(ds, raw, voi, scale, path)
     bits = int(getattr(ds, "BitsStored", 0)
                or raw.dtype.itemsize*8)

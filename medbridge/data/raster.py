@@ -10,6 +10,7 @@ import io
 import threading
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -183,13 +184,80 @@ def _png_bits(array: np.ndarray, head: bytes) -> int:
     fits = 8 <= significant < 16 and array.max(initial=0) < 2**significant
     return significant if fits else 16
 
+# %% ../../nbs/core/data/raster.ipynb #da7a0061
+def _is_deep_colour(head: bytes) -> bool: # the first bytes of a PNG
+    "Whether it has 16 bits and more than one channel."
+    return head[12:16] == b"IHDR" and head[24] == 16 and head[25] in (2, 4, 6)
+
+
+def _bytes_of(source) -> bytes: # a path or an open file
+    "All of a file."
+    if not hasattr(source, "seek"): return Path(source).read_bytes()
+    source.seek(0)
+    return source.read()
+
 # %% ../../nbs/core/data/raster.ipynb #da7a0017
 _TURNS = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
           5: lambda a: a.swapaxes(0, 1), 6: lambda a: np.rot90(a, -1), 7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
           8: lambda a: np.rot90(a, 1)} # EXIF and TIFF orientation -> the picture the right way up
-_PLAIN = (1, 8, 32946)                 # compressions that need no further package: none, two names of deflate
+
+# %% ../../nbs/core/data/raster.ipynb #da7a0073
+def _lies(orientation: int) -> list[str]:
+    "A note for a number that stands for no orientation; 0 is written where nothing is known."
+    if orientation in (0, *_TURNS): return []
+    return [f"its orientation ({orientation}) is none of 1 to 8 and was left out"]
+
+# %% ../../nbs/core/data/raster.ipynb #da7a0064
+_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF} # start of frame, by process
 
 
+def _jpeg_frame(data: bytes) -> tuple[int, int, int]|None: # bits, height, width; None: there is no frame
+    "What the frame header of a JPEG says (ITU T.81, B.2.2)."
+    at = 2
+    while at + 9 < len(data):
+        if data[at] != 0xFF: return None
+        marker, length = data[at + 1], int.from_bytes(data[at + 2:at + 4], "big")
+        if marker in _FRAMES:
+            return data[at + 4], int.from_bytes(data[at + 5:at + 7], "big"), int.from_bytes(data[at + 7:at + 9], "big")
+        at += 1 if marker == 0xFF else 2 + length
+    return None
+
+# %% ../../nbs/core/data/raster.ipynb #da7a0071
+def _mended_scan(frame: bytes) -> bytes:
+    "A sequential JPEG whose first scan says that it has all coefficients."
+    at = frame.find(b"\xff\xda")
+    if at < 0 or not (b"\xff\xc0" in frame[:at] or b"\xff\xc1" in frame[:at]): return frame
+    end = at + 2 + int.from_bytes(frame[at + 2:at + 4], "big")
+    return frame[:end - 3] + b"\x00\x3f\x00" + frame[end:]
+
+# %% ../../nbs/core/data/raster.ipynb #da7a0066
+def _exif_of(data: bytes) -> int:
+    "The orientation that the EXIF segment of a JPEG gives, 1 without."
+    from PIL import Image
+    at = data.find(b"Exif\0\0", 0, 65_536)
+    if at < 4 or data[at - 4:at - 2] != b"\xff\xe1": return 1
+    length = int.from_bytes(data[at - 2:at], "big")
+    exif = Image.Exif()
+    exif.load(data[at:at - 2 + length])
+    return int(exif.get(0x0112, 1))
+
+
+def _deep_jpeg(source, path, max_pixels: int) -> tuple[np.ndarray, int, int]|None:
+    "Pixels the right way up, bits and EXIF orientation of a JPEG of more than 8 bits; None for others."
+    import libjpeg
+    data = _bytes_of(source)
+    bits, height, width = _jpeg_frame(data) or (0, 0, 0)
+    if bits <= 8: return None
+    _too_large(width, height, path, max_pixels)
+    if b"\xff\xd9" not in data[data.rfind(b"\xff\xda"):]:
+        raise InputError("The JPEG has no end.", path, remedy="fetch the file again or leave it out.")
+    orientation = _exif_of(data)
+    array = libjpeg.decode(_mended_scan(data))
+    if array.ndim != 2:
+        raise InputError(f"The JPEG has colours of {bits} bits.", path, remedy="write it again as grey values.")
+    return _TURNS.get(orientation, _TURNS[1])(array), bits, orientation
+
+# %% ../../nbs/core/data/raster.ipynb #da7a0068
 def _tag(page, number: int, default):
     "A tag's value, or its first."
     tag = page.tags.get(number)
@@ -197,42 +265,44 @@ def _tag(page, number: int, default):
     return tag.value[0] if isinstance(tag.value, tuple) else tag.value
 
 # %% ../../nbs/core/data/raster.ipynb #da7a0019
-def _plain_tiff(page, path) -> np.ndarray|None: # (H, W) or (H, W, C), as stored; None: Pillow must read it
-    "Pixels of what tifffile reads without another package."
-    simple = page.photometric in (0, 1) and page.samplesperpixel == 1
-    colour = page.photometric == 2 and page.samplesperpixel > 2
-    if not (simple or colour) or page.compression not in _PLAIN: return None
-    if page.bitspersample not in (8, 16, 32, 64): return None
+def _check_strips(page, path) -> None:
+    "Raise `InputError` where strips or tiles are empty: tifffile would fill them with zeros."
+    if 0 not in page.databytecounts and 0 not in page.dataoffsets: return
+    raise InputError("A part of the TIFF has no data.", path, remedy="fetch the file again or leave it out.")
+
+# %% ../../nbs/core/data/raster.ipynb #da7a0053
+def _is_read(page) -> bool:
+    "Whether it is grey (with alpha or without), RGB or has a palette: what tifffile gives as it is shown."
+    several = page.samplesperpixel
+    if isinstance(page.bitspersample, tuple): return False
+    if page.photometric == 2: return several > 2
+    return several <= {0: 2, 1: 2, 3: 1}.get(int(page.photometric), 0)
+
+
+def _samples(page, path) -> np.ndarray: # (H, W) or (H, W, C), as stored
+    "Pixels as the numbers that are stored; of a palette the colours."
+    bits, several = page.bitspersample, page.samplesperpixel
+    if page.dtype is None:
+        raise InputError(f"The TIFF has grey values of {bits} bits of an unusual kind, which no decoder here reads.",
+                         path, remedy="write it again with 8 or 16 bits.")
+    _check_strips(page, path)
     array = page.asarray()
-    planes = colour and int(page.planarconfig) == 2
+    if page.photometric == 3: return np.moveaxis(page.colormap[:, array] >> 8, 0, -1).astype(np.uint8)
+    if array.dtype == bool: array = array.astype(np.uint8)
+    if page.predictor == 2 and array.dtype.kind == "u" and bits < 8*array.dtype.itemsize:
+        array = array & array.dtype.type(2**bits - 1)
+    planes = several > 1 and int(page.planarconfig) == 2
     return np.moveaxis(array, 0, -1) if planes else array
 
-# %% ../../nbs/core/data/raster.ipynb #da7a0050
-def _check_packed(page, form: int, path) -> None: # form: 1 unsigned, 2 signed, 3 float
-    "Raise `InputError` for packed pixels that Pillow would read wrongly."
-    several = page.samplesperpixel > 1 and page.bitspersample > 8
-    odd = page.bitspersample > 8 and form != 1 and page.parent.byteorder == ">"
-    if not (several or odd): return
-    kinds = {1: "unsigned", 2: "signed", 3: "floating-point"}
-    what = f"{page.bitspersample} bits, {kinds.get(form, 'odd')}, {page.samplesperpixel} to a pixel"
-    raise InputError(f"The TIFF is packed in a way that no decoder here reads rightly ({what}, compression "
-                     f"{int(page.compression)}).", path, remedy="write it again without compression.")
-
 # %% ../../nbs/core/data/raster.ipynb #da7a0041
-def _packed_tiff(page, source, path) -> tuple[np.ndarray, bool]: # whether it is the right way up already
-    "Pixels of a TIFF through Pillow, as the numbers that are stored."
-    bits, form = page.bitspersample, int(_tag(page, 339, 1))
-    if bits == 12 and page.predictor not in (0, 1):
-        raise InputError("The file has 12 bits and a predictor, which no decoder here reads.", path,
-                         remedy="write it again without the predictor, or with 16 bits.")
-    _check_packed(page, form, path)
+def _other_colours(page, source, path) -> np.ndarray: # (H, W, 3) uint8, the right way up
+    "Pixels of a TIFF in another colour space, through Pillow."
+    if page.bitspersample not in (1, 2, 4, 8):
+        what = f"{page.bitspersample} bits, {page.samplesperpixel} to a pixel, photometric {int(page.photometric)}"
+        raise InputError(f"The TIFF is in colours that no decoder here reads rightly ({what}).", path,
+                         remedy="write it again as grey values.")
     if hasattr(source, "seek"): source.seek(0)
-    with _open_any_size(source, "tiff") as image:
-        array, mode, _ = _decoded(image, path, "tiff")
-    if page.photometric == 0 and mode in ("L", "1"): array = 255 - array  # Pillow has inverted it
-    if form == 2 and array.dtype == np.uint8: array = array.view(np.int8)
-    if form == 1 and array.dtype == np.int32: array = array.view(np.uint32)
-    return array, True
+    with _open_any_size(source, "tiff") as image: return _decoded(image, path, "tiff")[0]
 
 # %% ../../nbs/core/data/raster.ipynb #da7a0020
 def _read_tiff(source, path, max_pixels: int, scale: str) -> Radiograph:
@@ -244,28 +314,44 @@ def _read_tiff(source, path, max_pixels: int, scale: str) -> Radiograph:
             raise InputError(problem, path, remedy="split it into files of one picture.")
         page: Any = file.pages[0]
         _too_large(page.imagewidth, page.imagelength, path, max_pixels)
-        array, upright = _plain_tiff(page, path), False
-        if array is None: array, upright = _packed_tiff(page, source, path)
+        upright = not _is_read(page)
+        array = _other_colours(page, source, path) if upright else _samples(page, path)
         orientation = int(_tag(page, 274, 1))
     if not upright and orientation in _TURNS: array = _TURNS[orientation](array)
     stored = 8*array.dtype.itemsize
-    bits = page.bitspersample if stored == 16 and array.dtype.kind == "u" else stored
+    packed = array.dtype.kind == "u" and page.photometric in (0, 1, 2)
+    bits = min(page.bitspersample, stored) if packed else stored
     pixels = _scaled(array, bits, page.photometric == 0, scale, path)
     facts = dict(format="tiff", mode=_MODES.get(array.dtype.name, array.dtype.name), orientation=orientation)
-    return Radiograph(_one_or_three(pixels), bits, facts)
+    return Radiograph(_one_or_three(pixels), bits, facts, _lies(orientation))
 
 
 _MODES = dict(uint8="L", uint16="I;16", int32="I", float32="F") # Pillow's names of types
+
+# %% ../../nbs/core/data/raster.ipynb #da7a006b
+def _of_png(array: np.ndarray, mode: str, orientation: int, source, head: bytes) -> np.ndarray:
+    "What Pillow has read of a PNG, with the bits that it drops."
+    import imagecodecs
+    if mode == "I": return array.astype(np.uint16)               # Pillow reads some PNGs of 16 bits as 32
+    if not _is_deep_colour(head): return array
+    return _TURNS.get(orientation, _TURNS[1])(imagecodecs.png_decode(_bytes_of(source)))
 
 # %% ../../nbs/core/data/raster.ipynb #ceb35f25
 def _read_raster(path, kind: str, max_pixels: int, scale="bits", head=b"") -> Radiograph:
     from PIL import Image
     if kind == "tiff": return _read_tiff(path, path, max_pixels, scale)
-    Image.init()
-    with quiet, _open_any_size(path, kind) as image:
-        _too_large(image.width, image.height, path, max_pixels)
-        array, mode, orientation = _decoded(image, path, kind)
-    if mode == "I" and kind == "png": array = array.astype(np.uint16)     # Pillow reads some PNGs of 16 bits as 32
-    bits = _png_bits(array, head) if kind == "png" else 8*array.dtype.itemsize
+    deep = _deep_jpeg(path, path, max_pixels) if kind == "jpeg" else None
+    if deep:
+        array, bits, orientation = deep
+        mode = "I;16"
+    else:
+        Image.init()
+        with quiet, _open_any_size(path, kind) as image:
+            _too_large(image.width, image.height, path, max_pixels)
+            array, mode, orientation = _decoded(image, path, kind)
+        if kind == "png":
+            array = _of_png(array, mode, orientation, path, head)
+        bits = _png_bits(array, head) if kind == "png" else 8*array.dtype.itemsize
     pixels = _scaled(array, bits, False, scale, path)
-    return Radiograph(_one_or_three(pixels), bits, dict(format=kind, mode=mode, orientation=orientation))
+    facts = dict(format=kind, mode=mode, orientation=orientation)
+    return Radiograph(_one_or_three(pixels), bits, facts, _lies(orientation))
