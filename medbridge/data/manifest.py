@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..basics import InputError, did_you_mean, fingerprint
 from .labels import apply_policy
+from .raster import check_scale
 from ..markup import html_frame, plain
 
 # %% ../../nbs/core/data/manifest.ipynb #0d44088b
@@ -97,7 +98,7 @@ class Manifest:
 
     def scaled(self, scale: str) -> "Manifest": # bits, data
         "The same images, read by another rule: `data` where their values have fewer bits than their files say."
-        if scale not in ("bits", "data"): raise did_you_mean(str(scale), ("bits", "data"), "scale")
+        check_scale(scale)
         return replace(self, facts={**self.facts, "scale": scale})
 
     def read(self, row: int,          # position

@@ -16,7 +16,6 @@ import numpy as np
 import torch, torch.nn as nn, torch.nn.functional as F
 
 from ..basics import InputError, atomic_path, cache_dir, progress
-from ..data.radiograph import read_radiograph
 from . import benchmark, findings, sites, tables
 
 # %% ../../nbs/core/phantom/calibration.ipynb #944b9527
@@ -225,7 +224,7 @@ def _as_trained(pixels: np.ndarray # (C, H, W) in [0, 1]
 
 def reading(manifest) -> np.ndarray: # (n, Y) logits, NaN for a label that is not read
     "What the shipped reader says of the images of a site, about 15 ms each."
-    images = [_as_trained(read_radiograph(path).pixels) for path in manifest.paths]
+    images = [_as_trained(manifest.read(row)) for row in range(len(manifest.paths))]
     logits = read(load_reader(), torch.stack(images))
     return np.stack([_of_label(logits, label) for label in manifest.labels], 1)
 

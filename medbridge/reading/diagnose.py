@@ -139,6 +139,7 @@ class Beside:
     heatmaps: Heatmaps          # label -> (H, W) of that image
     likeness: dict[str, float]  # label -> correlation of the answer's map with the mean map of the other patients
     n: int                      # other patients
+    scale: str = "bits"         # how the file's grey values were read
 
     def in_words(self, label: str) -> str:
         "What the number says."
@@ -236,7 +237,7 @@ def _maps(d: Diagnosis, pixels: np.ndarray, side: int) -> list[str]:
 # %% ../../nbs/core/reading/diagnose.ipynb #8f1089f7
 def _elsewhere(d: Diagnosis, beside: Beside, label: str, side: int) -> str:
     "The heat map of another patient under the same label."
-    pixels = _read(beside.source)[0]
+    pixels = _read(beside.source, beside.scale)[0]
     drawn, empty = _map(d, pixels, beside.heatmaps[label], side)
     title = f"{label} in another patient: {Path(beside.image).name}"
     return captioned(title, drawn, empty + beside.in_words(label), side, lines=2)
@@ -382,10 +383,14 @@ def _to_explain(explain: int|list[str], table: pd.DataFrame) -> list[str]:
 # %% ../../nbs/core/reading/diagnose.ipynb #022f834a
 class _Others:
     "Images of other patients and their maps, drawn when a label is first asked for."
-    def __init__(self, model, images, heatmap: Callable): # a Manifest, paths or arrays, one or several
+    def __init__(self, model,
+                 images,            # a Manifest, paths or arrays, one or several
+                 heatmap: Callable, # (model, pixels, label) -> (H, W)
+                 scale="bits",      # of grey values in files
+                ):
         self.images = image_list(images)
         check_files(self.images)
-        self.model, self.heatmap = model, heatmap
+        self.model, self.heatmap, self.scale = model, heatmap, scale
         self.first = Heatmaps()                           # of the first image, to be looked at
         self._maps: dict[str, list[np.ndarray]] = {}
 
@@ -395,7 +400,7 @@ class _Others:
         if label in self._maps: return self._maps[label]
         self._maps[label] = []
         for number, image in enumerate(self.images):
-            heat = self.heatmap(self.model, _read(image)[0], label)
+            heat = self.heatmap(self.model, _read(image, self.scale)[0], label)
             if number == 0: self.first.add(label, heat)
             self._maps[label].append(coarse(heat))
         return self._maps[label]
@@ -409,7 +414,7 @@ def _beside(others: _Others, heatmaps: Heatmaps) -> Beside:
     image = others.images[0]
     source = image if isinstance(image, (str, Path)) else _read(image)[0]
     return Beside(named(image, 0), source, others.first,
-                  alike, len(others.images))
+                  alike, len(others.images), others.scale)
 
 # %% ../../nbs/core/reading/diagnose.ipynb #edde9b70
 def diagnose_each(model,                       # MedBridge
@@ -425,13 +430,14 @@ def diagnose_each(model,                       # MedBridge
                  ) -> Iterator[Diagnosis]:
     """Diagnose radiographs one after the other; what has passed is not kept. Raises `InputError` as `diagnose` does,
     for wrong arguments at once."""
+    scale_beside = scale_of(model.facts, beside, scale)
     scale, skip = scale_of(model.facts, images, scale), skips(on_error)
     images = image_list(images)
     check_files(images)
     _check_explain(explain, model.labels)
     unread = [] if skipped is None else skipped
     heat = _heat(heatmap)
-    others = None if beside is None else _Others(model, beside, heat)
+    others = None if beside is None else _Others(model, beside, heat, scale_beside)
     return _each(model, images, explain, drop, heat, batch, skip, unread, scale, others)
 
 # %% ../../nbs/core/reading/diagnose.ipynb #2f7c6b16
