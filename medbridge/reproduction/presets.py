@@ -86,6 +86,9 @@ class Preset(_Shown):
     fundus: str = "phantom-fundus" # data set of the fundus experiment
     gpus: int = 0              # for each computing job, where a cluster asks
     memory_mb: int = 3000      # for each computing job
+    phantom: str = "v1"        # version of CXR-Phantom
+    sizes: dict[str, int] = field(default_factory=dict) # images of simulated sites that have another number
+    training_draws: int = 0    # seed s trains on draw s of so many disjoint ones (0: all train on the same patients)
     folds: int = 0             # seed s tests fold s % folds of draw s // folds, by patient (0: the set's own test part)
     least: int = 1             # positives and negatives that a label needs to count in a macro mean
     pictures: bool = True      # may artefacts and figures hold images?
@@ -118,6 +121,7 @@ class Preset(_Shown):
     def repeats(self, ranked=False) -> str: # ranked: are scores of several folds compared by their ranks?
         "How often a test image is answered for, in words."
         n = len(self.partitions)
+        if self.training_draws: return f"{n} of {self.training_draws} disjoint draws of the training patients"
         if not self.folds: return f"{n} seed{'s' if n != 1 else ''}"
         tested = len({seed % self.folds for seed in self.seeds})
         draws = f"{n} draw{'s' if n != 1 else ''}"
@@ -465,17 +469,20 @@ EXAMPLES = f"write examples with `{_COMMAND}` and set MEDBRIDGE_DATA to that fol
 
 
 def load(chosen: Preset, site: str,
-         seed: int|None = None, # which fold is tested, where a preset tests folds
+         seed: int|None = None, # which fold is tested, or which draw trains, where a preset has them
         ):
-    "The manifest of one data set at a preset's size, with the split of a seed where there are folds."
+    "The manifest of one data set at a preset's size, with the split of a seed where there are folds or draws."
     from medbridge import datasets
     if site not in chosen.datasets:
         raise did_you_mean(site, chosen.datasets, f"data set of preset '{chosen.name}'")
     options: dict[str, Any] = {}
     if site.startswith("phantom-"):
-        options = dict(n=chosen.n_images, size=chosen.size)
+        options = dict(n=chosen.sizes.get(site, chosen.n_images), size=chosen.size, version=chosen.phantom)
     manifest = datasets.load(site, **options)
     if chosen.folds: return _tested_fold(chosen, manifest, seed)
+    if chosen.training_draws and seed is not None:
+        from medbridge.data.splits import training_draw
+        return training_draw(manifest, seed % chosen.training_draws, chosen.training_draws)
     if _parts(chosen.name)[0] != "example" or manifest.stand_in: return manifest
     folder = None if manifest.private else manifest.root
     raise InputError(f"Preset 'example' is for examples, and '{site}' is none.", folder, remedy=EXAMPLES)
