@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['STAND_IN', 'METHOD_COLOURS', 'FAMILY', 'TABLE', 'PNG_MOST', 'SVG_MOST', 'FIGURE', 'NOT_RUN', 'KINDS', 'COMMITTED',
-           'MAIN', 'COUNTED', 'PAGE', 'method_colour', 'style', 'figure_provenance', 'in_cell', 'to_markdown',
-           'to_latex', 'save_table', 'fit_png', 'save_figure', 'keeps_svg', 'absent', 'left_out', 'with_reasons',
-           'Sheet', 'entries', 'parameters_in_words', 'noted_in', 'page_of', 'verdicts', 'summary_of', 'gallery',
-           'paper']
+           'MAIN', 'FIVE', 'PAGE', 'method_colour', 'style', 'figure_provenance', 'in_cell', 'to_markdown', 'to_latex',
+           'save_table', 'fit_png', 'save_figure', 'keeps_svg', 'absent', 'left_out', 'with_reasons', 'Sheet',
+           'entries', 'parameters_in_words', 'noted_in', 'page_of', 'main_figures', 'caption_alone', 'gallery', 'paper']
 
 # %% ../../nbs/core/reproduction/report.ipynb #d5f2526a
 import base64, html, importlib, io, json
@@ -21,6 +20,7 @@ from ..basics import InputError, atomic_path, fingerprint, write_json
 from ..markup import (
     html_table, latex, latex_row, md, md_cells, md_code, md_prose, md_row, save_csv)
 from .artefacts import Artefact, Run, find, git_commit, project_root
+from .conclusions import Sentence, sentences
 
 # %% ../../nbs/core/reproduction/report.ipynb #6b3d0777
 STAND_IN = "Stand-in data (CXR-Phantom v1, simulated) and small stand-in experts: not a clinical result."
@@ -383,34 +383,24 @@ def _entry_lines(entry: Path, facts: dict) -> list[str]:
     title = md(_title(entry))
     return [f"## {title}", "", *shown, caption, "", f"{made}.", ""]
 
-# %% ../../nbs/core/reproduction/report.ipynb #54c0df04
-def verdicts(table: pd.DataFrame # with a column `verdict`; rows without one are not counted
-            ) -> str:
-    "How often MedBridge beats, loses to, or cannot be told apart from what it is compared with."
-    told = table.verdict.dropna().astype(str)
-    better = told.str.startswith("MedBridge beats").sum()
-    worse = told.str.endswith("beats MedBridge").sum()
-    even = told.str.contains("not told apart").sum()
-    small = told.str.contains(r" within [\d.]+ of ").sum()
-    other = len(told) - better - worse - even - small
-    rest = f", within the margin in {small}" if small else ""
-    rest += f", {other} without a verdict" if other else ""
-    return (f"of {len(told)} comparisons MedBridge is better in {better}, worse in {worse}, "
-            f"not told apart in {even}{rest}")
-
 # %% ../../nbs/core/reproduction/report.ipynb #cd8741c7
 COMMITTED = ("real", "embedded") # presets whose figures are in the repository
-# five that tell the whole
-MAIN = ("in-domain", "cross-domain-matrix", "data-fractions-curve", "ablations-forest", "routing")
-# tables whose verdicts are counted
-COUNTED = {"gains": "At home and across domains, against the best single expert and the uniform ensemble"}
+MAIN = ("in-domain", "cross-domain-matrix", "data-fractions-curve", "ablations-forest", "routing", "lesions-size")
+FIVE = 5 # the first of `MAIN` that are there
 
-def summary_of(folder: Path) -> list[str]:
-    "What the tables of one preset say, counted from their CSV files: a list of sentences."
-    found = {name: folder/f"{name}.csv" for name in COUNTED}
-    there = {name: pd.read_csv(path) for name, path in found.items()
-             if path.exists()}
-    return [f"{COUNTED[name]}: {verdicts(table)} (after Holm)." for name, table in there.items()]
+
+def main_figures(found: list[tuple[Path, dict]]) -> dict[str, int]: # of `entries` -> stem: number
+    "The figures that tell the whole, numbered from 1."
+    pictures = {p.stem for p, _ in found if p.with_suffix(".png").exists()}
+    there = [name for name in MAIN if name in pictures]
+    return {name: number for number, name in enumerate(there[:FIVE], 1)}
+
+
+def caption_alone(facts: dict, notes: list[str]) -> str: # notes: of `noted_in`
+    "A caption without what the page says once, above."
+    caption = facts["caption"]
+    for note in notes: caption = caption.replace(note, "")
+    return " ".join(caption.split())
 
 # %% ../../nbs/core/reproduction/report.ipynb #e37807af
 def gallery(figures: str|Path, # folder with a folder for each preset
@@ -425,22 +415,40 @@ def gallery(figures: str|Path, # folder with a folder for each preset
     for name in chosen: lines += _preset_lines(figures/name)
     return "\n".join(lines)
 
+# %% ../../nbs/core/reproduction/report.ipynb #680a1791
+def _shown_by(sentence: Sentence, numbers: dict[str, int], there: set[str]) -> str|None:
+    "Figure 3, or the name of the entry that shows it; None where it is not there."
+    if sentence.figure in numbers: return f"Figure {numbers[sentence.figure]}"
+    return _title(Path(sentence.figure)) if sentence.figure in there else None
+
+
+def _numbered(folder: Path, numbers: dict[str, int], there: set[str]) -> list[str]:
+    "The sentences of a preset as a numbered list of Markdown."
+    lines = []
+    for k, sentence in enumerate(sentences(folder), 1):
+        shown, text = _shown_by(sentence, numbers, there), md_prose(sentence.text)
+        if shown is None: lines.append(f"{k}. {text}")
+        elif sentence.figure in numbers: lines.append(f"{k}. {text} ({shown})")
+        else: lines.append(f"{k}. {text} ([{md(shown)}]({quote(folder.name)}/README.md#{quote(sentence.figure)}))")
+    return lines
+
 # %% ../../nbs/core/reproduction/report.ipynb #d0c5276a
 def _preset_lines(folder: Path) -> list[str]:
     found = dict(entries(folder))
     home = quote(folder.name)
+    notes = noted_in(list(found.items()))
     lines = [f"## Preset {md_code(folder.name)}", ""]
-    lines += [line for note in noted_in(entries(folder)) for line in (md_prose(note), "")]
-    lines += [*(f"- {sentence}" for sentence in summary_of(folder)), ""]
-    pictures = {p.stem: p for p in found if p.with_suffix(".png").exists()}
-    main = [pictures[name] for name in MAIN if name in pictures]
-    for number, path in enumerate(main, 1):
-        picture = f"![Figure {number}]({home}/{quote(path.stem)}.png)"
-        caption = md_prose(found[path]["caption"])
+    lines += [line for note in notes for line in (md_prose(note), "")]
+    numbers = main_figures(list(found.items()))
+    paths = {p.stem: p for p in found}
+    lines += [*_numbered(folder, numbers, set(paths)), ""]
+    for name, number in numbers.items():
+        picture = f"![Figure {number}]({home}/{quote(name)}.png)"
+        caption = md_prose(caption_alone(found[paths[name]], notes))
         lines += [picture, "", f"**Figure {number}.** {caption}", ""]
     page = f"{home}/README.md"
     links = ", ".join(_link(p).removeprefix("- ").replace("](#", f"]({page}#") for p in found)
-    return [*lines, f"All entries, each with data, notebook and provenance: {links}.", ""]
+    return [*lines, f"Appendix, every entry with data, notebook and provenance: {links}.", ""]
 
 # %% ../../nbs/core/reproduction/report.ipynb #d9b2636f
 PAGE = """<!doctype html>
@@ -459,6 +467,9 @@ th {{ border-bottom: 2px solid #222 }} summary {{ cursor: pointer }}
 {mark}
 <p>{n_tables} tables and {n_figures} figures, each with the notebook, parameters, commit and data it was made from.
 Research software; not for clinical use.</p>
+<ol>{sentences}</ol>
+{main}
+<h2 id="appendix">Appendix</h2>
 <nav><ul>{contents}</ul></nav>
 {body}
 </body></html>
@@ -493,8 +504,8 @@ def _made_from(facts: dict) -> str:
     return "; ".join(t for t in told if t)
 
 # %% ../../nbs/core/reproduction/report.ipynb #1f59fe53
-def _entry(path: Path, facts: dict) -> str:
-    caption = html.escape(facts["caption"])
+def _entry(path: Path, facts: dict, notes=(), number=0) -> str: # number: of a main figure
+    caption = html.escape(caption_alone(facts, list(notes)))
     shown = _picture(path, caption)
     table = path.with_suffix(".md")
     if not shown and table.exists():
@@ -503,9 +514,9 @@ def _entry(path: Path, facts: dict) -> str:
     told = html.escape(_made_from(facts))
     mark = '<p class="mark">Stand-in data and experts.</p>' if facts.get("stand_in") else ""
     below = f'<figcaption>{caption}</figcaption><details class="facts"><summary>made from</summary>{told}</details>'
-    title = html.escape(_title(path))
+    title = f"Figure {number}" if number else html.escape(_title(path))
     anchor = html.escape(path.stem)
-    return f'<figure id="{anchor}"><h2>{title}</h2>{mark}{shown}{below}</figure>'
+    return f'<figure id="{anchor}"><h3>{title}</h3>{mark}{shown}{below}</figure>'
 
 # %% ../../nbs/core/reproduction/report.ipynb #60512e96
 def paper(folder: str|Path # figures of one preset
@@ -514,14 +525,27 @@ def paper(folder: str|Path # figures of one preset
     folder = Path(folder)
     found = entries(folder) if folder.is_dir() else []
     if not found: raise InputError("There are no figures yet.", folder, remedy=f"make reproduce PRESET={folder.name}")
-    mark = "\n".join(f'<p class="mark">{html.escape(note)}</p>' for note in noted_in(found))
+    notes, numbers = noted_in(found), main_figures(found)
+    mark = "\n".join(f'<p class="mark">{html.escape(note)}</p>' for note in notes)
+    rest = [(p, facts) for p, facts in found if p.stem not in numbers]
+    first = sorted(((p, facts) for p, facts in found if p.stem in numbers), key=lambda entry: numbers[entry[0].stem])
     titles = {p.stem: html.escape(_title(p))
-              for p, _ in found}
+              for p, _ in rest}
     entries_of = [f'<li><a href="#{quote(stem)}">{title}</a></li>' for stem, title in titles.items()]
     contents = "".join(entries_of)
     n_tables = sum(p.with_suffix(".md").exists() for p, _ in found)
     n_figures = sum(p.with_suffix(".png").exists() for p, _ in found)
-    body = "\n".join(_entry(p, f) for p, f in found)
+    body = "\n".join(_entry(p, f, notes) for p, f in rest)
+    main = "\n".join(_entry(p, f, notes, numbers[p.stem]) for p, f in first)
     title = f"MedBridge, reproduced: preset {html.escape(folder.name)}"
-    return PAGE.format(
-        title=title, mark=mark, contents=contents, body=body, n_tables=n_tables, n_figures=n_figures)
+    there = {p.stem for p, _ in found}
+    told = "\n".join(_item(s, numbers, there) for s in sentences(folder))
+    return PAGE.format(title=title, mark=mark, sentences=told, main=main, contents=contents, body=body,
+                       n_tables=n_tables, n_figures=n_figures)
+
+
+def _item(sentence: Sentence, numbers: dict[str, int], there: set[str]) -> str:
+    "A sentence as an item of a list, with a link to what shows it."
+    text, shown = html.escape(sentence.text), _shown_by(sentence, numbers, there)
+    if shown is None: return f"<li>{text}</li>"
+    return f'<li>{text} (<a href="#{quote(sentence.figure)}">{html.escape(shown)}</a>)</li>'
