@@ -48,6 +48,7 @@ def _some(n: int, what: str) -> str:
     return f"{n:,} {what}" + "s"*(n != 1)
 
 # %% ../../nbs/core/mixture/core.ipynb #52d93aca
+@known_keywords
 @dataclass
 class Prediction:
     "Answers for some images."
@@ -79,7 +80,7 @@ class Prediction:
 
     def plot(self, rows=None,   # numbers of the images to draw; None: the first four
              labels: list[str]|None = None, # None: all
-            ):                      # matplotlib Figure
+            ) -> np.ndarray:        # (images, 2) matplotlib Axes
         "Probabilities by label and gates by expert, a row of two panels for each image; see `mixture.drawn_answer`."
         from medbridge.mixture.drawn_answer import plot_answer
         return plot_answer(self, rows, labels)
