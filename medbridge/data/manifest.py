@@ -20,6 +20,7 @@ from ..basics import InputError, did_you_mean, fingerprint
 from .labels import apply_policy
 from .raster import check_scale
 from ..markup import html_frame, plain
+from ..options import known_keywords
 
 # %% ../../nbs/core/data/manifest.ipynb #0d44088b
 COLUMNS = ["path", "patient_id", "study_id", "split", "view", "sex", "age"]
@@ -745,3 +746,36 @@ def _iter(self: Manifest) -> Iterator[Sample]: return iter(Samples(self))
 
 
 Manifest.samples, Manifest.__getitem__, Manifest.__iter__ = _samples, _getitem, _iter # type: ignore[attr-defined]
+
+# %% ../../nbs/core/data/manifest.ipynb #da7a5e09
+def _to_huggingface(self: Manifest): # -> datasets.Dataset
+    """A `datasets.Dataset` with the image files, facts and labels as columns; missing values are None.
+
+    Raises `InputError` without the package `datasets`, for DICOM, and for images that must not be shown."""
+    from medbridge.data.huggingface import to_huggingface
+    return to_huggingface(self)
+
+
+def _from_huggingface(
+        cls, ds,                       # datasets.Dataset, or a DatasetDict of train, validation, test
+        labels: str|list[str],         # columns with 1, 0, -1 or nothing; or the one column that lists findings
+        image="image",                 # column of the images
+        columns: dict|None = None,     # {"theirs": "ours"}: one has to become `patient_id`
+        folder: str|Path|None = None,  # where images that are inside the data set are written, as they are
+        root: str|Path|None = None,    # folder that paths are made relative to; None: they are absolute
+        name="huggingface",
+        on_error="raise",              # raise, or skip faulty rows (recorded in facts["skipped"])
+        credentialed=False,            # True: no image, identifier or date of it leaves the machine
+       ) -> Manifest:
+    "A manifest of a data set of Hugging Face, checked. Raises `InputError` naming column or row, and remedy."
+    from medbridge.data.huggingface import table_of
+    table, names = table_of(ds, labels, image, columns, folder, root)
+    m = cls(table, names, name, root, credentialed, facts=dict(source=f"Hugging Face: {name}"))
+    return m.check(on_error=on_error)
+
+
+Manifest.to_huggingface = _to_huggingface                       # type: ignore[attr-defined]
+Manifest.from_huggingface = classmethod(_from_huggingface)      # type: ignore[attr-defined]
+
+# %% ../../nbs/core/data/manifest.ipynb #da7a5e12
+known_keywords(Manifest)
