@@ -59,11 +59,12 @@ def known_keywords(f: T) -> T: # a function, a method, or a class: its `__init__
     return checked
 
 # %% ../nbs/core/options.ipynb #16e335e7
-def takes(source: Callable,          # a function or class, whose options are taken
+def takes(*sources: Callable,        # functions or classes, whose options are taken
           but: Iterable[str] = (),   # those that are not
           **defaults,                # option -> default that is passed on instead of the source's
          ) -> Callable[[T], T]:
-    "A decorator: options of `source` stand in a signature in place of `**options`, and no others are taken."
+    "A decorator: options of `sources` stand in a signature in place of `**options`, and no others are taken."
+    theirs = {p.name: p for source in sources for p in inspect.signature(source).parameters.values()}
     left_out = set(but)
 
     def of(f: T) -> T:
@@ -72,7 +73,7 @@ def takes(source: Callable,          # a function or class, whose options are ta
         given = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
         there = {p.name for p in given} | left_out
         added = []
-        for p in inspect.signature(source).parameters.values():
+        for p in theirs.values():
             if p.name in there or p.kind not in _NAMED: continue
             added.append(p.replace(kind=p.KEYWORD_ONLY, default=defaults.get(p.name, p.default)))
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..basics import InputError
-from .manifest import Manifest, open_manifest
+from .manifest import Manifest, Sample, open_manifest
 from .radiograph import _by_rule, _check_scale, _tell, read_radiograph, sniff
 from .raster import Radiograph, _decoded, _one_or_three, _unit_range
 from .tables import read_csv
@@ -155,7 +155,8 @@ def pixels_of(image,                   # path, PIL image, tensor, array (H, W), 
 
 # %% ../../nbs/core/data/inputs.ipynb #8def4b3d
 def _one_by_one(images) -> list:
-    "What was given as a list; a stack (N, C, H, W) is taken apart."
+    "What was given as a list; a stack (N, C, H, W), also that of a batch, is taken apart."
+    if isinstance(images, Sample): images = images.image
     if isinstance(images, (str, Path, Radiograph)) or hasattr(images, "getexif"): return [images]
     if hasattr(images, "ndim") and hasattr(images, "shape") and not hasattr(images, "columns"):
         stack = images.ndim == 4
@@ -173,6 +174,7 @@ def image_list(images) -> list: # a Manifest; path, folder, pattern, table; PIL 
     if isinstance(images, Manifest): return _some(list(images.paths))
     found: list = []
     for image in _one_by_one(images):
+        if isinstance(image, Sample): image = image.image
         found += _at_path(image) if isinstance(image, (str, Path)) else [image]
     return _some(found)
 
