@@ -39,7 +39,7 @@ class MedBridge(HubMixture):
         return cls(labels, experts, views, device, prompts, **options)
 
     @classmethod
-    @takes(Config, **CLOSED_FORM)
+    @takes(Config, **CLOSED_FORM)    # type: ignore[arg-type]  # mypy knows no dictionary's keys
     def closed_form(cls, labels: str|list[str], experts=EXPERTS, views: Views|int = 5, device=None,
                     prompts: Callable = text_embeddings, **options) -> "MedBridge": # as those of `MedBridge`
         """Queries at the labels' directions, ridge heads drawn towards the zero-shot scores, stacked gates, and no

@@ -29,12 +29,12 @@ def is_open(f: Callable) -> bool:
 
 # %% ../nbs/core/options.ipynb #3f6f9645
 def _checked(f: Callable) -> Callable:
-    known = keywords(f)
+    known, name = keywords(f), f.__qualname__.removesuffix(".__init__")
 
     @wraps(f)
     def checked(*args, **options):
-        for name in options:
-            if name not in known: raise did_you_mean(name, known, f"option of `{f.__qualname__}`")
+        for word in options:
+            if word not in known: raise did_you_mean(word, known, f"option of `{name}`")
         return f(*args, **options)
     return checked
 
@@ -78,7 +78,8 @@ def takes(*sources: Callable,        # functions or classes, whose options are t
             added.append(p.replace(kind=p.KEYWORD_ONLY, default=defaults.get(p.name, p.default)))
 
         @wraps(function)
-        def filled(*args, **options): return function(*args, **defaults | options)
+        def passing(*args, **options): return function(*args, **defaults | options)
+        filled: Any = passing
         filled.__signature__ = own.replace(parameters=[*given, *added])
         return known_keywords(filled)
     return of

@@ -38,8 +38,8 @@ def _check_files(paths: list[Path]) -> None:
         if path.suffix.lower() in _PILLOW: continue
         with open(path, "rb") as file: kind = sniff(file.read(400))
         if kind in ("png", "jpeg", "tiff", "bmp"): continue
-        raise InputError(f"The image is {kind}, which `datasets` does not decode.", path,
-                         remedy="write it as PNG of 16 bits, `write_image(path, m.read(row)[0], bits=16)`, and name that.")
+        remedy = "write it as PNG of 16 bits, `write_image(path, m.read(row)[0], bits=16)`, and name that."
+        raise InputError(f"The image is {kind}, which `datasets` does not decode.", path, remedy=remedy)
 
 
 def to_huggingface(m): # Manifest -> datasets.Dataset
@@ -69,7 +69,7 @@ def _listed(values: pd.Series, classes: list[str]|None) -> list[list[str]|None]:
         return [str(f) if classes is None else classes[int(f)] for f in found]
     return list(map(of, values))
 
-
+# %% ../../nbs/core/data/huggingface.ipynb #b531d53a
 def one_column_each(values: pd.Series, classes: list[str]|None) -> pd.DataFrame: # (n, Y) 1, 0, NaN where missing
     "Findings that are listed in one column as a column each."
     found = _listed(values, classes)
@@ -92,7 +92,7 @@ def _label_columns(frame: pd.DataFrame, features, labels: str|list[str]) -> tupl
                          remedy=f"give labels=\"{name}\", for a label of each class.")
     return frame, list(labels)
 
-
+# %% ../../nbs/core/data/huggingface.ipynb #e8d1e0b8
 def _plain_columns(frame: pd.DataFrame, features, labels: list[str]) -> pd.DataFrame:
     "A frame in which classes are named; columns of lists and of structures are left out."
     kept = {}
@@ -139,7 +139,7 @@ def _parts(ds) -> dict[str|None, Any]: # split -> datasets.Dataset
     raise InputError(f"An object of type {type(ds).__name__} is no data set of Hugging Face.",
                      remedy="give a datasets.Dataset, or a DatasetDict of train, validation and test; not a stream.")
 
-
+# %% ../../nbs/core/data/huggingface.ipynb #57192bb0
 def _frame_of(part, image: str, folder: Path|None) -> pd.DataFrame:
     "The columns of one data set, with `path` in place of its images."
     if image not in part.column_names: raise did_you_mean(image, list(part.column_names), "image column")

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -55,7 +54,7 @@ def _in_table(path: Path) -> list[Path]:
         raise InputError("The path is blank.", path, int(row) + 1, "fill it in, or drop the row.")
     return [path.parent/p for p in paths]
 
-
+# %% ../../nbs/core/data/inputs.ipynb #607d39c3
 def _in_pattern(pattern: str) -> list[Path]:
     "Files of a pattern, by name. Raises `InputError` where there is none."
     files = [Path(p) for p in sorted(glob(pattern, recursive=True)) if Path(p).is_file()]
@@ -67,7 +66,8 @@ def _at_path(image: str|Path) -> list:
     "What a path stands for: itself, or the images of a folder, a pattern, a table."
     text = str(image)
     if text.startswith(("http://", "https://")):
-        raise InputError(f"'{text}' is an address, and nothing is fetched here.", remedy="download it, and give the file.")
+        problem = f"'{text}' is an address, and nothing is fetched here."
+        raise InputError(problem, remedy="download it, and give the file.")
     path = Path(text).expanduser()
     if path.is_dir(): return _in_folder(path)
     if path.is_file() and text.lower().endswith(_TABLES): return _in_table(path)
@@ -86,7 +86,7 @@ def _check_kind(array: np.ndarray, what: str, scale: str) -> None:
         raise InputError(f"The {what} holds {array.dtype}, no grey values.", remedy="give an array of numbers.")
     if scale != "data": raise InputError(f"The {what} is {array.dtype}, which declares no range.", remedy=_SAY)
 
-
+# %% ../../nbs/core/data/inputs.ipynb #8d983c64
 def _unit(array: np.ndarray, what: str, scale: str) -> np.ndarray: # float32 in [0, 1]
     "Grey values of an array. Raises `InputError` for floats that are not in [0, 1] and no numbers."
     if array.dtype == bool: return array.astype(np.float32)
@@ -160,7 +160,7 @@ def _one_by_one(images) -> list:
     if isinstance(images, (str, Path, Radiograph)) or hasattr(images, "getexif"): return [images]
     if hasattr(images, "ndim") and hasattr(images, "shape") and not hasattr(images, "columns"):
         stack = images.ndim == 4
-        if stack or getattr(images, "dtype", None) == object: return list(images)
+        if stack or getattr(getattr(images, "dtype", None), "kind", "") == "O": return list(images)
         if images.ndim > 1: return [images]
     if isinstance(images, Iterable) and not isinstance(images, (bytes, dict)) and not hasattr(images, "columns"):
         return list(images)
@@ -183,7 +183,7 @@ def _some(images: list) -> list:
     if images: return images
     raise InputError("No images given.", remedy="give at least one path or array.")
 
-
+# %% ../../nbs/core/data/inputs.ipynb #2f9beefb
 def check_images(images: list,  # of `image_list`
                  scale="bits",  # as `pixels_of`
                 ) -> None:

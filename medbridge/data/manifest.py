@@ -745,7 +745,9 @@ def _getitem(self: Manifest, index) -> "Sample|Manifest": # a number; or a slice
 def _iter(self: Manifest) -> Iterator[Sample]: return iter(Samples(self))
 
 
-Manifest.samples, Manifest.__getitem__, Manifest.__iter__ = _samples, _getitem, _iter # type: ignore[attr-defined]
+Manifest.samples = _samples
+Manifest.__getitem__ = _getitem # type: ignore[attr-defined]
+Manifest.__iter__ = _iter       # type: ignore[attr-defined]
 
 # %% ../../nbs/core/data/manifest.ipynb #da7a5e09
 def _to_huggingface(self: Manifest): # -> datasets.Dataset

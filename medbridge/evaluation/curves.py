@@ -30,7 +30,7 @@ def look(number: int) -> dict[str, Any]: # of a series, from 0; matplotlib's nam
     at = number % len(COLOURS)
     return dict(color=COLOURS[at], marker=MARKERS[at], linestyle=LINES[at])
 
-
+# %% ../../nbs/core/evaluation/curves.ipynb #a9a56de2
 def legible(figure) -> None:
     "Every text is at least `SMALLEST` points, and dollar signs of names begin no equation."
     from matplotlib.text import Text
@@ -50,7 +50,7 @@ def _axes(given, width: float, height: float): # given: axes, or None; inches
     axes.spines[["top", "right"]].set_visible(False)
     return axes
 
-
+# %% ../../nbs/core/evaluation/curves.ipynb #6f826ea2
 def series(scores, what="scores") -> dict[str, np.ndarray]: # (n,), or name -> (n,)
     "Series by name; one without a name has none. Raises `InputError` for anything that is no vector."
     named = scores if isinstance(scores, dict) else {"": scores}
@@ -83,13 +83,14 @@ def _draw_series(axes, part: pd.DataFrame, places: np.ndarray, style: dict, colu
     "Points and whiskers of one series; a whisker without ends, or a point without a value, is not drawn."
     value, low, high = (part[columns[c]].to_numpy(float) for c in ("value", "low", "high"))
     known = np.isfinite(low) & np.isfinite(high)
-    axes.hlines(places[known], low[known], high[known], color=style["color"], linestyle=style["linestyle"], linewidth=1.4)
-    axes.plot(value, places, style["marker"], color=style["color"], markersize=5, label=name)
-    open_ones = np.isfinite(value) & ~known
-    axes.plot(value[open_ones], places[open_ones], style["marker"], color=style["color"], markerfacecolor="white",
-              markersize=5)
-    for place in places[np.isnan(value)]: axes.annotate("not defined", (0.01, place), xycoords=("axes fraction", "data"),
-                                                        va="center", fontsize=SMALLEST, color="#555555")
+    color, marker = style["color"], style["marker"]
+    axes.hlines(places[known], low[known], high[known], color=color, linestyle=style["linestyle"], linewidth=1.4)
+    axes.plot(value, places, marker, color=color, markersize=5, label=name)
+    bare = np.isfinite(value) & ~known
+    axes.plot(value[bare], places[bare], marker, color=color, markerfacecolor="white", markersize=5)
+    for place in places[np.isnan(value)]:
+        axes.annotate("not defined", (0.01, place), xycoords=("axes fraction", "data"), va="center",
+                      fontsize=SMALLEST, color="#555555")
 
 
 @known_keywords
@@ -162,7 +163,9 @@ def roc_band(targets, scores,        # (n,) 1, 0, NaN; (n,)
     order, last = _falling(s[seen])
     rows = np.flatnonzero(seen)[order]      # images from the highest score down
     curve = np.interp(at, points.fpr, points.tpr)
-    draws = np.array([np.interp(at, _shares(w*(1 - y[rows]), last), _shares(w*y[rows], last)) for w in weights[:, rows]])
+    ill = y[rows]
+    def sensitivity(w): return np.interp(at, _shares(w*(1 - ill), last), _shares(w*ill, last))
+    draws = np.array(list(map(sensitivity, weights[:, rows])))
     people = min(len(np.unique(ids[y == c])) for c in (0, 1))     # of the rarer class
     ends = [interval(widen(draws[:, i], curve[i], people).clip(0, 1)) for i in range(grid)]
     low, high = np.array(ends).T
@@ -171,8 +174,9 @@ def roc_band(targets, scores,        # (n,) 1, 0, NaN; (n,)
 # %% ../../nbs/core/evaluation/curves.ipynb #b7b7eaec
 def _auroc_in_words(name: str, targets, scores, patients, resamples: int, seed: int) -> str:
     "Name and AUROC with its interval."
-    table = evaluate(np.asarray(targets, float)[:, None], {name: scores[:, None]}, ["label"], patients, resamples, seed)
-    value, low, high = table.loc[(table.label == "label") & (table.metric == "auroc"), ["value", "low", "high"]].iloc[0]
+    y = np.asarray(targets, float)[:, None]
+    table = evaluate(y, {name: scores[:, None]}, ["label"], patients, resamples, seed)
+    value, low, high = table.iloc[0][["value", "low", "high"]]       # of the label; the first metric is AUROC
     ends = "no interval" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
     return f"{name + ': ' if name else ''}AUROC {value:.3f} ({ends})"
 
@@ -194,7 +198,8 @@ def roc(targets,               # (n,) 1, 0, NaN (not observed), of one label
         style = look(number)
         words = _auroc_in_words(name, targets, values, ids, resamples, seed)
         axes.fill_between(band.fpr, band.low, band.high, color=style["color"], alpha=0.15, linewidth=0)
-        axes.plot(points.fpr, points.tpr, color=style["color"], linestyle=style["linestyle"], linewidth=1.6, label=words)
+        axes.plot(points.fpr, points.tpr, color=style["color"], linestyle=style["linestyle"], linewidth=1.6,
+                  label=words)
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.legend(loc="lower right", frameon=False)
     legible(axes.figure)

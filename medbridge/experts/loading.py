@@ -263,7 +263,8 @@ def _fault_of(place: torch.device) -> str|None:
         if not torch.cuda.is_available(): return "torch sees no CUDA GPU on this machine"
         n = torch.cuda.device_count()
         if (place.index or 0) >= n: return f"there are {n} CUDA GPUs, counted from 0"
-    if place.type == "mps" and not torch.backends.mps.is_available(): return "torch sees no GPU of Apple on this machine"
+    if place.type == "mps" and not torch.backends.mps.is_available():
+        return "torch sees no GPU of Apple on this machine"
     return None
 
 

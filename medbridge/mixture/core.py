@@ -248,7 +248,7 @@ def label_list(labels) -> list[str]: # one label, or several
     if len(set(found)) != len(found): raise InputError("A label is named twice.", remedy="name each once.")
     return found
 
-
+# %% ../../nbs/core/mixture/core.ipynb #372cc782
 CHOICES: dict[str, tuple[str, ...]] = dict(
     attention=ATTENTION, query_start=QUERY_STARTS, readout=READOUTS, tokens=TOKENS, pool=POOL, head=HEADS,
     routing=ROUTING, uncertain=("zeros", "ones", "ignore"), blank=("zero", "ignore"), start=("ridge", "random"))

@@ -28,7 +28,7 @@ def chosen(rows, n: int) -> list[int]: # rows: numbers, one number, or None; n: 
         raise InputError(f"There is no image {row} among {n}.", remedy=f"give numbers from 0 to {n - 1}.")
     return [row % n for row in found]
 
-
+# %% ../../nbs/core/mixture/drawn_answer.ipynb #bb6e2b01
 def titled(answer, row: int) -> str: # answer: Prediction
     "What stands above an image's panels."
     name = Path(answer.images[row]).name if len(answer.images) else f"image {row}"
@@ -42,11 +42,12 @@ def _bars(axes, probabilities: np.ndarray, labels: list[str]) -> None: # (Y,)
     places = np.arange(len(labels))
     axes.barh(places, np.nan_to_num(probabilities), height=0.7, color=COLOURS[0])
     for place, p in zip(places, probabilities):
-        if np.isfinite(p): axes.annotate(f"{p:.2f}", (p, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
+        if not np.isfinite(p): continue
+        axes.annotate(f"{p:.2f}", (p, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set(xlim=(0, 1.12), xticks=np.linspace(0, 1, 6), ylim=(len(labels) - 0.4, -0.6))
     axes.set_yticks(places, labels)
 
-
+# %% ../../nbs/core/mixture/drawn_answer.ipynb #73343b17
 def _gates(axes, gates: np.ndarray, experts: list[str]) -> None: # (Y, K)
     "Gates side by side: each label's sum to one. Experts differ by pattern as by colour."
     left = np.zeros(len(gates))

@@ -420,7 +420,7 @@ def _beside(others: _Others, heatmaps: Heatmaps) -> Beside:
 # %% ../../nbs/core/reading/diagnose.ipynb #edde9b70
 @known_keywords
 def diagnose_each(model,                       # MedBridge
-                  images,                      # as `MedBridge.predict`: Manifest, paths, folder, arrays, PIL images, ...
+                  images,                      # as `MedBridge.predict` takes them
                   explain: int|str|list[str] = 0, # heat maps for that many most probable labels, or for these labels
                   drop=(),                     # names of experts to leave out
                   heatmap: Callable|None = None, # (model, pixels, label) -> (H, W); None: `explain.heatmap`
@@ -466,7 +466,7 @@ def _each(model, images, explain, drop, heatmap, batch, skip, skipped, scale, ot
 # %% ../../nbs/core/reading/diagnose.ipynb #2f7c6b13
 @known_keywords
 def diagnose(model,                            # MedBridge
-             images,                           # as `MedBridge.predict`: Manifest, paths, folder, arrays, PIL images, ...
+             images,                           # as `MedBridge.predict` takes them
              explain: int|str|list[str] = 0,   # heat maps for that many most probable labels, or for these labels
              drop=(),                          # names of experts to leave out
              heatmap: Callable|None = None,    # (model, pixels, label) -> (H, W); None: `explain.heatmap`
