@@ -15,8 +15,8 @@ import numpy as np
 
 from ..basics import InputError
 from .manifest import Manifest, Sample, open_manifest
-from .radiograph import _by_rule, _check_scale, _tell, read_radiograph, sniff
-from .raster import Radiograph, _decoded, _one_or_three, _unit_range
+from .radiograph import _by_rule, _tell, read_radiograph, sniff
+from .raster import Radiograph, _decoded, _one_or_three, _unit_range, check_scale
 from .tables import read_csv
 
 # %% ../../nbs/core/data/inputs.ipynb #827d4657
@@ -140,7 +140,7 @@ def pixels_of(image,                   # path, PIL image, tensor, array (H, W), 
     "Pixels of one image. Raises `InputError` for a file that cannot be read, and for numbers whose range is not known."
     if isinstance(image, (str, Path)): return read_radiograph(image, scale=scale, told=told).pixels
     if isinstance(image, Radiograph): return image.pixels
-    _check_scale(scale)
+    check_scale(scale)
     array, what = _array_of(image)
     _check_kind(array, what, scale)
     first = _channels_first(array.shape, what)
