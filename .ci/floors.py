@@ -3,7 +3,7 @@ import ast
 from pathlib import Path
 
 # what stands on each floor, from the ground up: folders of the package, and files at its root
-FLOORS = (("basics", "compat", "markup", "notes"), ("data",), ("phantom", "experts", "evaluation"), ("datasets", "mixture"),
+FLOORS = (("basics", "compat", "markup", "notes", "options"), ("data",), ("phantom", "experts", "evaluation"), ("datasets", "mixture"),
           ("training", "reading", "reproduction"), ("model",), ("methods", "explorers"),
           ("doctor", "cli", "widgets"), ("__main__",))
 Arrows = dict[str, set[str]]

@@ -15,15 +15,19 @@ from . import compat as _compat
 
 _compat.install()
 
-_public = {"MedBridge": "medbridge.model"}
+_public = {"MedBridge": "medbridge.model", "Manifest": "medbridge.data.manifest", "Views": "medbridge.mixture.views",
+           "diagnose": "medbridge.reading.diagnose", "evaluate": "medbridge.evaluation.evaluate",
+           "compare": "medbridge.evaluation.statistics", "calibrate": "medbridge.evaluation.calibrate"}
+_rooms = {"report": "medbridge.reproduction.report"}   # modules that are asked for by name
 _modules = {m.name for m in _iter_modules(globals().get("__path__", []))
             if not m.name.startswith("_")}
 
 
 def __getattr__(name):
     if name in _public: return getattr(_import_module(_public[name]), name)
+    if name in _rooms: return _import_module(_rooms[name])
     if name in _modules: return _import_module(f"medbridge.{name}")
     raise AttributeError(f"module 'medbridge' has no attribute '{name}'")
 
 
-def __dir__(): return sorted({*globals(), *_public, *_modules})
+def __dir__(): return sorted({*globals(), *_public, *_rooms, *_modules})

@@ -14,28 +14,37 @@ import pandas as pd
 from .data.manifest import Manifest
 from .evaluation.calibrate import Calibration, calibrate
 from .mixture import cache
-from .mixture.bridge import CLOSED_FORM, PAPER
+from .mixture.bridge import CLOSED_FORM, PAPER, Config
+from .mixture.core import EXPERTS
 from .mixture.hub import HubMixture
+from .mixture.text import text_embeddings
+from .mixture.views import Views
+from .options import known_keywords, takes
 from .reading.diagnose import Diagnoses, diagnose
 from .training.grow import add_expert
 from .training.train import fit
 
 # %% ../nbs/core/model.ipynb #49a7af19
+@known_keywords
 class MedBridge(HubMixture):
     """Multi-label diagnosis from frozen experts (arXiv 2505.21698).
 
     Three configurations have names: this one, `MedBridge.paper` and `MedBridge.closed_form`."""
     @classmethod
-    def paper(cls, labels: list[str], *arguments, **options) -> "MedBridge": # arguments and options of `MedBridge`
+    @takes(Config, **PAPER)
+    def paper(cls, labels: str|list[str], experts=EXPERTS, views: Views|int = 5, device=None,
+              prompts: Callable = text_embeddings, **options) -> "MedBridge": # as those of `MedBridge`
         """What the paper fixes, and nothing beside it: random queries, their mean, max-pooling over views, gates of the
         image that read the queries, text and linear heads, all of it learned by gradient."""
-        return cls(labels, *arguments, **(PAPER | options))
+        return cls(labels, experts, views, device, prompts, **options)
 
     @classmethod
-    def closed_form(cls, labels: list[str], *arguments, **options) -> "MedBridge": # arguments and options of `MedBridge`
+    @takes(Config, **CLOSED_FORM)    # type: ignore[arg-type]  # mypy knows no dictionary's keys
+    def closed_form(cls, labels: str|list[str], experts=EXPERTS, views: Views|int = 5, device=None,
+                    prompts: Callable = text_embeddings, **options) -> "MedBridge": # as those of `MedBridge`
         """Queries at the labels' directions, ridge heads drawn towards the zero-shot scores, stacked gates, and no
         gradient; compare SS-Text (arXiv 2506.17500) and LP+text (arXiv 2409.03868)."""
-        return cls(labels, *arguments, **(CLOSED_FORM | options))
+        return cls(labels, experts, views, device, prompts, **options)
 
     def fit(self, train: Manifest,
             val: Manifest|None = None,        # early stopping; None: all epochs are run
@@ -75,8 +84,8 @@ class MedBridge(HubMixture):
             self.ood = self.ood.with_held_out(self.names, answer.distances, val.patients)
         return self.calibration
 
-    def diagnose(self, images,                     # a Manifest, paths or arrays (H, W), (C, H, W) in [0, 1]
-                 explain: int|list[str] = 0,       # heat maps for that many most probable labels, or for these labels
+    def diagnose(self, images,                     # as `predict`: Manifest, paths, folder, arrays, PIL images, ...
+                 explain: int|str|list[str] = 0,   # heat maps for that many most probable labels, or for these labels
                  drop=(),                          # names of experts to leave out
                  heatmap: Callable|None = None,    # (model, pixels, label) -> (H, W); None: `explain.heatmap`
                  batch=8,                          # images at a time

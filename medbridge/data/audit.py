@@ -18,6 +18,7 @@ import pandas as pd
 from ..basics import InputError, atomic_path, cache_dir, fingerprint, progress
 from .manifest import Manifest, age_band
 from ..markup import file_word, html_frame, plot_text, save_csv
+from ..options import known_keywords
 
 # %% ../../nbs/core/data/audit.ipynb #3e4d26b9
 SIDE = 48 # of the signature
@@ -370,6 +371,7 @@ def _doubtful(m: Manifest, where: np.ndarray) -> list[tuple[str, int, bool, str]
     return [(f"doubtful files among {len(some)} that were read", len(names), False, meaning)]
 
 # %% ../../nbs/core/data/audit.ipynb #566f51b3
+@known_keywords
 def audit(m: Manifest,
           images: bool|int = True, # compare pictures: all (True), none, or this many, evenly spread
           distance=10,             # see `near_pairs`
@@ -408,6 +410,7 @@ OVERLAPS = {frozenset(("nih", "rsna")): "all of RSNA's images were chosen from C
             frozenset(("padchest", "covidx")): "COVIDx uses BIMCV, of the same hospitals"}
 
 # train, test, shared, why
+@known_keywords
 def overlap_table(names: Sequence[str] = ("nih", "mimic-cxr-jpg", "chexpert", "chexpert-plus", "rsna", "covidx",
                                           "odir", "vindr", "padchest", "openi", "pneumonia", "tuberculosis",
                                           )) -> pd.DataFrame:
@@ -438,6 +441,7 @@ def image_identifiers(m: Manifest) -> list[set]:
     return out
 
 # %% ../../nbs/core/data/audit.ipynb #d3255c91
+@known_keywords
 def overlap(a: Manifest, b: Manifest,
             images=True,  # compare pictures too
             distance=10,  # differing bits of 128
@@ -462,6 +466,7 @@ def overlap(a: Manifest, b: Manifest,
     return pd.DataFrame(sorted(set(rows)), columns=["a", "b", "by"])
 
 # %% ../../nbs/core/data/audit.ipynb #885de728
+@known_keywords
 def without_overlap(test: Manifest, train: Manifest, images=True, distance=10) -> Manifest:
     """`test` without the images that `train` has, and without the other images of those patients; what was
     removed is in `facts['overlap']`."""

@@ -17,6 +17,7 @@ import pandas as pd
 from ..basics import InputError, atomic_path, cache_dir, fingerprint
 from .manifest import Manifest
 from ..markup import file_word
+from ..options import known_keywords
 
 # %% ../../nbs/core/data/splits.ipynb #9d866e99
 def _patient_labels(m: Manifest, rows=None) -> tuple[np.ndarray, np.ndarray]:
@@ -200,6 +201,7 @@ def open_split(path: str|Path) -> pd.DataFrame:
     return split
 
 # %% ../../nbs/core/data/splits.ipynb #4d19b0df
+@known_keywords
 def with_split(m: Manifest,
                split: pd.DataFrame|str|Path, # table, or a file that `save_split` wrote
                rows=None,        # positions to which it applies; None: all
@@ -244,6 +246,7 @@ def _kept_split(m: Manifest, parts: dict[str, float], seed: int,
     return with_split(m, path, rows), split.reindex(patients).to_numpy(), has
 
 # %% ../../nbs/core/data/splits.ipynb #130fb9ee
+@known_keywords
 def stratified(m: Manifest, # its patients are divided
                parts: dict[str, float], # shares of patients, sum 1
                seed=0,      # of the draw
@@ -329,6 +332,7 @@ def _carriers(has: np.ndarray, order: np.ndarray, smallest: int) -> list[int]:
     return chosen
 
 # %% ../../nbs/core/data/splits.ipynb #b596e9a4
+@known_keywords
 def fractions(m: Manifest,
               shares: Sequence[float] = (0.01, 0.1, 1.0), # of the patients of `split`
               seed=0,                                # of the draw

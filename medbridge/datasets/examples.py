@@ -18,6 +18,7 @@ from ..basics import InputError, atomic_dir, did_you_mean, progress, write_json
 from ..data.labels import NIH14, ODIR8, names
 from ..data.manifest import Manifest
 from ..data.radiograph import read_radiograph, write_dicom, write_image
+from ..options import known_keywords
 
 MARK = "medbridge-example.json"
 
@@ -453,6 +454,7 @@ def _free(place: Path) -> bool:
     return place.is_dir() and not any(place.iterdir())
 
 # %% ../../nbs/core/datasets/examples.ipynb #63a8741a
+@known_keywords
 def example(name: str,         # data set; "all": each of them, in a folder of its name below `folder`
             folder: str|Path,  # becomes the data set's folder; must not exist, be empty, or be an example
             n=60,              # images (ODIR: eyes)

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from ..basics import InputError, atomic_dir, did_you_mean, flush, require_space, write_json
 from .registry import SETS, DataSet, _missing, _place
+from ..options import known_keywords
 
 # %% ../../nbs/core/datasets/fetch.ipynb #94844277
 @dataclass(frozen=True)
@@ -207,6 +208,7 @@ def _check_room(sizes: list[int|None], folder: Path) -> None:
     if known: require_space(folder, sum(known) + max(known))
 
 # %% ../../nbs/core/datasets/fetch.ipynb #2464984e
+@known_keywords
 def get(name: str,                        # of a data set
         folder: str|Path|None = None,     # where it goes; None: MEDBRIDGE_DATA/name
         parts: int|list[int]|None = None, # numbers of archives, from 1; None: all

@@ -16,6 +16,7 @@ import pandas as pd
 from ..basics import InputError
 from .evaluate import check_targets, patient_ids
 from ..markup import html_frame
+from ..options import known_keywords
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #3fa719e7
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -72,6 +73,7 @@ def _platt(z: np.ndarray, # (n,) logits of one label
     return theta, np.linalg.inv(_curvature(p, x, w))
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #42b25428
+@known_keywords
 @dataclass
 class Calibration:
     "A Platt map for each label, and how well it is known."
@@ -232,6 +234,7 @@ def _check_tables(z: np.ndarray, y: np.ndarray, n_labels: int) -> None:
     raise InputError("Some logits are not finite numbers.", remedy=remedy)
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #73f1a408
+@known_keywords
 def calibrate(logits: np.ndarray,     # (n, Y), of images that training has not seen
               targets: np.ndarray,    # (n, Y) 1, 0, NaN (not observed)
               labels: list[str],

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..basics import InputError
+from ..options import known_keywords
 
 # %% ../../nbs/core/evaluation/evaluate.ipynb #61261547
 def check_targets(targets) -> np.ndarray:
@@ -257,6 +258,7 @@ def _rows_of(
     return rows + _two_rows("macro", means[0], means[1], boot[:, often].mean(1), counted)
 
 # %% ../../nbs/core/evaluation/evaluate.ipynb #fcb9a078
+@known_keywords
 def evaluate(targets: np.ndarray,           # (n, Y) 1, 0, NaN (not observed)
              scores: dict[str, np.ndarray], # method -> (n, Y) logits or probabilities; (P, n, Y): P draws of a randomised method, whose spread the interval covers
              labels: list[str],

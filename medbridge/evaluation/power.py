@@ -9,6 +9,7 @@ __all__ = ['auroc_variance', 'auroc_correlation', 'planned_error', 'error_of', '
 import numpy as np
 
 from ..basics import InputError, did_you_mean
+from ..options import known_keywords
 
 # %% ../../nbs/core/evaluation/power.ipynb #c46cb5eb
 def _inside(value, low: float, high: float, what: str, remedy: str) -> np.ndarray:
@@ -68,6 +69,7 @@ def auroc_correlation(correlation, auroc) -> np.ndarray: # numbers or (Y,)
     return shared/(_both_below(a, 0.5) - a**2)
 
 # %% ../../nbs/core/evaluation/power.ipynb #83496b81
+@known_keywords
 def planned_error(n_pos, n_neg,      # of each label (Y,), or of one
                   auroc,             # assumed of both methods: a number, or (Y,)
                   correlation,       # of the two methods' scores of one image, within each class: a number, or (Y,)
@@ -106,6 +108,7 @@ def error_of(low, high, level=0.95): # numbers or (n,): a two-sided interval -> 
     return width/(2*z)
 
 # %% ../../nbs/core/evaluation/power.ipynb #218fd9d3
+@known_keywords
 def smallest_effect(error,      # standard error of the difference: of `planned_error`, or of `error_of`; NaN stays NaN
                     power=0.8,  # chance to see a difference of that size
                     alpha=0.05, # of the whole family, two-sided

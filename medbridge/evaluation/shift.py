@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..basics import InputError
+from ..options import known_keywords
 
 # %% ../../nbs/core/evaluation/shift.ipynb #718b6d88
 def frechet(a: np.ndarray, b: np.ndarray) -> float: # (n, D), (m, D)
@@ -66,6 +67,7 @@ def _halves(v: np.ndarray) -> float: # (n, D)
     return frechet(v[order[::2]], v[order[1::2]])
 
 # %% ../../nbs/core/evaluation/shift.ipynb #571daa1c
+@known_keywords
 def site_shift(features: dict[str, np.ndarray], # site -> (n, D)
                patients: dict[str, np.ndarray], # site -> (n,)
                dimensions=16) -> pd.DataFrame:  # site_a, site_b, metric (frechet, domain_probe), value

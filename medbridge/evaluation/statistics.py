@@ -20,6 +20,7 @@ from ..basics import InputError, did_you_mean
 from .calibrate import sigmoid
 from .evaluate import (
     _check, auroc, auroc_draws, check_targets, frequent, interval, patient_ids, patient_weights, widen)
+from ..options import known_keywords
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #4314818a
 def _observed(targets, values) -> tuple[np.ndarray, np.ndarray]: # (m,), (m,)
@@ -237,6 +238,7 @@ def _mean_auroc(target: np.ndarray, seeds: np.ndarray) -> float: # (n,), (S, n)
     return np.mean([auroc(target, s) for s in seeds])
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #cb472f69
+@known_keywords
 def compare(targets, scores: dict,   # (n, Y); method -> (n, Y) or (S, n, Y): seeds, the same number for all
             labels: list[str],
             reference: str,          # its AUROC minus that of each other method
@@ -420,6 +422,7 @@ def temperature(targets, logits, # (n, Y) of the validation split
     return float(np.exp(best.x))
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #7a3fa145
+@known_keywords
 def calibration(targets, logits, labels: list[str], # (n, Y), (n, Y)
                 t=1.0,                              # temperature
                 bins=15, by="width") -> pd.DataFrame: # label, ece, brier, n, bins
@@ -513,6 +516,7 @@ def _found(y: np.ndarray, s: np.ndarray, seen: np.ndarray, threshold: float,
                     _share(~above, n, weights, patients)))
 
 # %% ../../nbs/core/evaluation/statistics.ipynb #057ea4d9
+@known_keywords
 def subgroups(targets, scores, labels: list[str], # (n, Y), (n, Y)
               groups: dict,                       # such as {"sex": (n,), "age": (n,), "view": (n,)}
               thresholds,                         # (Y,) of `choose_threshold` on the validation split

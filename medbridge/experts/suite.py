@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .core import Expert
+from ..options import known_keywords
 
 # %% ../../nbs/core/experts/suite.ipynb #00db5053
 def run_queries(expert: Expert,
@@ -140,6 +141,7 @@ def _check_text(expert: Expert, found: Properties) -> None:
     found.check("(h) text features do not depend on the batch", _close(together, alone, 1e-4) and sized)
 
 # %% ../../nbs/core/experts/suite.ipynb #cf3da827
+@known_keywords
 def check_contract(expert: Expert, # in float32, on CPU
                    seed=0,
                    x: Tensor|None = None, # inputs of three images; None: random ones

@@ -19,6 +19,7 @@ import numpy as np
 from ..basics import InputError, did_you_mean
 from ..data.manifest import Manifest
 from ..markup import PLAIN
+from ..options import known_keywords, takes
 
 # %% ../../nbs/core/explorers/frame.ipynb #6afcafa8
 def listed(images) -> list: # Manifest, or one or several paths or arrays
@@ -48,6 +49,7 @@ def simulated_masks(manifest: Manifest|None,         # of the image; None: not k
                          int(Path(path).stem), size, manifest.facts.get("phantom", "v1"))
 
 # %% ../../nbs/core/explorers/frame.ipynb #669d6a4f
+@known_keywords
 class Gallery:
     "Images with names, known labels and masks; pixels are read when first looked at, and the last few are kept."
     def __init__(self, images, # Manifest, or one or several paths or arrays (H, W), (C, H, W) in [0, 1]
@@ -202,6 +204,12 @@ def laid_out(w, title: str, controls: dict[str, Any], drawing, columns: list[lis
 class Explorer:
     "Settings in, plain data out, drawn as HTML; `widget()` puts controls on top."
     title = ""
+    def __init_subclass__(cls, **options):
+        "Keywords that an explorer does not take are named, and `static` shows the settings of its `data`."
+        super().__init_subclass__(**options)
+        if "data" in vars(cls) and "static" not in vars(cls): cls.static = takes(cls.data)(cls.static)
+        known_keywords(cls)
+
     def data(self, *args: Any, **settings: Any) -> Any: raise NotImplementedError
     def html(self, data) -> str: raise NotImplementedError
     def controls(self, w) -> dict[str, Any]: raise NotImplementedError # w: the ipywidgets module

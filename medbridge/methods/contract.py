@@ -26,6 +26,7 @@ from ..experts.core import Expert, resize_uint8, to_uint8
 from ..mixture.cache import FeatureStore
 from ..mixture.views import Views
 from ..training.train import schedule
+from ..options import known_keywords
 
 # %% ../../nbs/core/methods/contract.ipynb #5560560d
 PIXEL_MEMORY = 2**30 # bytes of preprocessed pixels that a task keeps; what does not fit is read again
@@ -88,6 +89,7 @@ def _words(task: "Task") -> str:
     return f"Task({'; '.join(facts)})"
 
 # %% ../../nbs/core/methods/contract.ipynb #a076f7ba
+@known_keywords
 class Task:
     "One problem: images with labels, frozen experts, and the rows that train, validate and test."
     def __init__(self, manifest: Manifest,
@@ -222,6 +224,7 @@ def _fits(self: Task, other: Task) -> None:
 Task.fits = _fits     # type: ignore[method-assign]
 
 # %% ../../nbs/core/methods/contract.ipynb #2e714843
+@known_keywords
 @dataclass(frozen=True)
 class Budget:
     "What any one method may spend."

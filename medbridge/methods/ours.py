@@ -12,14 +12,16 @@ import numpy as np
 import torch
 
 from ..basics import InputError, did_you_mean
+from ..data.inputs import image_list
 from ..data.manifest import Manifest
 from ..experts.core import Expert
 from .contract import FROM_RANDOM, Method, Task
 from ..mixture.bridge import CLOSED_FORM, PAPER, Config
 from ..mixture.cache import FeatureStore
-from ..mixture.core import Mixture, Prediction, ask, collected, image_list
+from ..mixture.core import Mixture, Prediction, ask, collected
 from ..mixture.stream import in_one_pass
 from ..model import MedBridge
+from ..options import takes
 from ..training.train import fit as train_model
 
 # %% ../../nbs/core/methods/ours.ipynb #555e9ec5
@@ -39,6 +41,7 @@ class MedBridgeMethod(Method):
     grid: tuple[dict, ...] = (dict(lr=2e-3), dict(lr=5e-4))
     fixed: dict = {}    # options of `Config` that make the configuration
 
+    @takes(Config, train_model, but=("model", "train", "val", "stores", "starts"))
     def __init__(self, task, k, budget, **options):
         super().__init__(task, k, budget)
         config, training = _split_options(options)

@@ -21,6 +21,7 @@ from ..markup import Markup, as_html, html_table
 from . import adapters, attentive, biomedcoop, cliplora, probes, prompts, textprobes, tuning
 from .contract import Budget, Method, Task, levelled, peak_memory
 from .ours import ClosedFormMethod, MedBridgeMethod, PaperMethod, ShuffledMedBridge
+from ..options import is_open, keywords, known_keywords
 
 # %% ../../nbs/core/methods/search.ipynb #1e584871
 _ADDED: dict[str, type[Method]] = {}
@@ -62,6 +63,7 @@ def _entries(cls: type[Method], experts: list[Expert]) -> list[str]:
     return [f"{cls.name}: {e.name}" for e in experts if cls.serves(e)]
 
 
+@known_keywords
 def names(experts=None # names or `Expert` objects; None: the methods' bare names
          ) -> list[str]:
     "What `fit` takes: a method of one expert appears once for each expert that it serves, as 'method: expert'."
@@ -213,6 +215,16 @@ def _trained(m: Method, task: Task, began: float) -> dict: # began: on the clock
     return dict(val_macro_auroc=value, seconds=seconds, stopped=m.details.get("stopped"))
 
 # %% ../../nbs/core/methods/search.ipynb #145475ae
+def _check_settings(name: str, cls: type[Method], options: dict) -> None:
+    "Raise `InputError` for a setting that a method does not take."
+    if is_open(cls.__init__): return     # a method of your own that takes any
+    known = [k for k in keywords(cls.__init__) if k not in ("task", "k", "budget")]
+    for option in options:
+        if option in known: continue
+        if known: raise did_you_mean(option, known, f"setting of '{name}':")
+        raise InputError(f"'{name}' has no settings, and '{option}' was given.", remedy="leave it out.")
+
+
 def fit(name: str,              # of `names(experts)`
         task: Task,
         budget: Budget = Budget(),
@@ -221,6 +233,7 @@ def fit(name: str,              # of `names(experts)`
     """Train a method: every setting of its grid within the budget, the best on the validation macro AUROC kept.
     Raises `InputError` for an unknown method, expert or option, and for training rows without both classes."""
     cls, k = _resolve(name, task)
+    _check_settings(name, cls, options)
     _check_labels(task)
     start, rows = time.perf_counter(), []
     best: tuple[float, Method, int]|None = None

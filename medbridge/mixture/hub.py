@@ -13,8 +13,9 @@ from typing import Any
 from huggingface_hub import ModelHubMixin
 
 from ..basics import InputError
-from ..experts.loading import _offline, _refusal, _snapshot
+from ..experts.loading import _offline, check_device, _refusal, _snapshot
 from .core import Mixture
+from ..options import known_keywords
 
 # %% ../../nbs/core/mixture/hub.ipynb #f8206e92
 def hub_name(name: str|Path) -> str|None:
@@ -75,6 +76,7 @@ def _not_pushed(repo_id: str, error: Exception) -> InputError:
                       remedy=login if status in (401, 403, 404) else "run it again when the Hub can be reached.")
 
 # %% ../../nbs/core/mixture/hub.ipynb #42ad7f51
+@known_keywords
 class HubMixture(Mixture, ModelHubMixin):
     "A mixture that is read from the Hub and pushed to it."
     def save_pretrained(self, folder: str|Path, *, # made, or replaced
@@ -96,6 +98,7 @@ class HubMixture(Mixture, ModelHubMixin):
         """Read a saved model; one of the Hub is fetched unless it is cached.
 
         Raises `InputError` for a missing or damaged file, an expert that has changed, or a model that cannot be had."""
+        check_device(device)
         there = hub_name(name)
         if there is not None:
             name = fetch_model(there, revision, token=token, cache_dir=cache_dir, force_download=force_download,

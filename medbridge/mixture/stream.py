@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from ..basics import InputError, progress
-from ..data.radiograph import as_pixels
+from ..data.inputs import check_images, image_list, pixels_of
 from ..experts.core import Expert
 from . import cache
 from .cache import Features
-from .core import Mixture, Prediction, ask, check_files, collected, image_list, kept_experts
+from .core import Mixture, Prediction, ask, collected, kept_experts
 
 # %% ../../nbs/core/mixture/stream.ipynb #6fe727a3
 def views_key(model: Mixture) -> str:
@@ -78,7 +78,7 @@ def in_one_pass(models: list[Mixture],
     towers = shared_towers(models)
     for m in models: m.bridge.eval()
     for at in progress(range(0, len(images), batch), "one pass for all models", least=50):
-        with ThreadPoolExecutor(cache._threads()) as pool: pixels = list(pool.map(as_pixels, images[at:at + batch]))
+        with ThreadPoolExecutor(cache._threads()) as pool: pixels = list(pool.map(pixels_of, images[at:at + batch]))
         yield stream_some(models, towers, pixels)
 
 # %% ../../nbs/core/mixture/stream.ipynb #c5f13231
@@ -92,7 +92,7 @@ def predict_all(models: list[Mixture],
     if not models: raise InputError("No models given.", remedy="give at least one.")
     images = image_list(images)
     keep = [kept_experts(m.names, [d for d in drop if d in m.names]) for m in models]
-    check_files(images)
+    check_images(images)
     answers: list[list] = [[] for _ in models]
     for some in in_one_pass(models, images, batch=batch):
         for m, kept, own, (features, boxes) in zip(models, keep, answers, some):

@@ -24,6 +24,7 @@ from . import findings as F, fine, tables, variety
 from .anatomy import Patient, Pose, Projection, asset_path, draw_patient, draw_pose, load_anatomy
 from .drawn import draw, draw_lines, leads
 from .sites import EVEN, Site, expose, finish, site as get_site, write
+from ..options import known_keywords
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #e5a10001
 @dataclass(frozen=True)
@@ -295,6 +296,7 @@ def _render(c: Case, size: int, masks: bool) -> Rendered:
                     truth, c, mm)
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #37653ec8
+@known_keywords
 def render(site: str,   # phantom-nih, ...
            seed: int,   # of the benchmark's draw
            index: int,  # image of the site, from 0
@@ -382,6 +384,7 @@ def _table(site: str, cases: list[Case]) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(described), labels], axis=1)
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #74be1806
+@known_keywords
 def load(site: str,    # phantom-mimic, phantom-chexpert, phantom-nih, phantom-rsna, phantom-covidx (or phantom-radio)
          n=400,        # images
          seed=0,       # of the draw: another seed, other patients
@@ -419,6 +422,7 @@ def load(site: str,    # phantom-mimic, phantom-chexpert, phantom-nih, phantom-r
                     folder, facts=facts)
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #60e51639
+@known_keywords
 def masks(site: str, seed: int, index: int, size=512, version=VERSION) -> dict[str, np.ndarray]:
     "Masks (size, size) bool of the findings of an image, by name; rendered again from its seeds."
     return render(site, seed, index, size, version=version).masks

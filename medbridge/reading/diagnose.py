@@ -19,10 +19,12 @@ import pandas as pd
 from ..basics import InputError, atomic_dir, did_you_mean, progress, write_json
 from ..markup import PLAIN, Markup, as_html, file_word, html_table, save_csv
 from ..mixture.card import FEW, STATEMENT, gaps, gaps_of_image
-from ..mixture.core import Unread, check_files, image_list, named, read_each, scale_of, skips, tell_unread
+from ..mixture.core import Unread, name_list, named, read_each, scale_of, skips, tell_unread
 from ..mixture.ood import HELD_OUT
 from ..evaluation.calibrate import sigmoid
+from ..data.inputs import check_images, image_list, pixels_of
 from ..data.radiograph import NARROW_NOTE, read_radiograph, tell_notes
+from ..options import known_keywords
 from .picture import (bar, captioned, colour_bar, full_colour, img, likeness_in_words, overlay,
                                        show_png, side_by_side)
 from .quality import Quality, check_image
@@ -93,8 +95,7 @@ def _read(image, scale="bits", told: list|None = None) -> tuple[np.ndarray, dict
         r = read_radiograph(image, scale=scale, told=told)
         facts = {k: r.facts.get(k) for k in ("view", "sex", "age")}
         return r.pixels, facts
-    a = np.asarray(image, np.float32)
-    return a[None] if a.ndim == 2 else a, {}
+    return pixels_of(image, scale, told), {}
 
 # %% ../../nbs/core/reading/diagnose.ipynb #2f7c6b10
 KEPT = 256 # pixels, the longer side of what is kept of a heat map
@@ -389,7 +390,7 @@ class _Others:
                  scale="bits",      # of grey values in files
                 ):
         self.images = image_list(images)
-        check_files(self.images)
+        check_images(self.images, scale)
         self.model, self.heatmap, self.scale = model, heatmap, scale
         self.first = Heatmaps()                           # of the first image, to be looked at
         self._maps: dict[str, list[np.ndarray]] = {}
@@ -417,9 +418,10 @@ def _beside(others: _Others, heatmaps: Heatmaps) -> Beside:
                   alike, len(others.images), others.scale)
 
 # %% ../../nbs/core/reading/diagnose.ipynb #edde9b70
+@known_keywords
 def diagnose_each(model,                       # MedBridge
-                  images,                      # a Manifest, paths or arrays (H, W), (C, H, W) in [0, 1], one or several
-                  explain: int|list[str] = 0,  # heat maps for that many most probable labels, or for these labels
+                  images,                      # as `MedBridge.predict` takes them
+                  explain: int|str|list[str] = 0, # heat maps for that many most probable labels, or for these labels
                   drop=(),                     # names of experts to leave out
                   heatmap: Callable|None = None, # (model, pixels, label) -> (H, W); None: `explain.heatmap`
                   batch=8,                     # images at a time
@@ -433,7 +435,8 @@ def diagnose_each(model,                       # MedBridge
     scale_beside = scale_of(model.facts, beside, scale)
     scale, skip = scale_of(model.facts, images, scale), skips(on_error)
     images = image_list(images)
-    check_files(images)
+    check_images(images, scale)
+    explain = explain if isinstance(explain, int) else name_list(explain)
     _check_explain(explain, model.labels)
     unread = [] if skipped is None else skipped
     heat = _heat(heatmap)
@@ -461,9 +464,10 @@ def _each(model, images, explain, drop, heatmap, batch, skip, skipped, scale, ot
     tell_notes([note for note in told if note[1] != NARROW_NOTE], len(images))    # each answer says that of its image
 
 # %% ../../nbs/core/reading/diagnose.ipynb #2f7c6b13
+@known_keywords
 def diagnose(model,                            # MedBridge
-             images,                           # a Manifest, paths or arrays (H, W), (C, H, W) in [0, 1], one or several
-             explain: int|list[str] = 0,       # heat maps for that many most probable labels, or for these labels
+             images,                           # as `MedBridge.predict` takes them
+             explain: int|str|list[str] = 0,   # heat maps for that many most probable labels, or for these labels
              drop=(),                          # names of experts to leave out
              heatmap: Callable|None = None,    # (model, pixels, label) -> (H, W); None: `explain.heatmap`
              batch=8,                          # images at a time

@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..mixture import cache
 from ..basics import InputError, did_you_mean
+from ..data.inputs import pixels_of
+from ..mixture import cache
+from ..options import known_keywords
 
 # %% ../../nbs/core/reading/explain.ipynb #2f5e74e7
 def _asked(model, features: list, boxes: Tensor):
@@ -121,8 +123,9 @@ def draw_back(experts,            # of the model
     return (heat/heat.sum().clamp(min=1e-30)).numpy()
 
 # %% ../../nbs/core/reading/explain.ipynb #3dced3f2
+@known_keywords
 def heatmap(model,           # MedBridge
-            image,           # path, or array (H, W) or (C, H, W) in [0, 1]
+            image,           # path, array, tensor or PIL image: see `medbridge.data.inputs`
             label: str|None = None, # to explain; None: where the queries look
             expert: str|None = None, # name of the one expert whose map is drawn; None: all together
            ) -> np.ndarray:  # (H, W) float32; sums to one, or zero everywhere when nothing speaks for the label
@@ -130,11 +133,10 @@ def heatmap(model,           # MedBridge
 
     Raises `InputError` for a label or an expert the model does not have, or an unreadable image.
     """
-    from medbridge.data.radiograph import as_pixels
     if label is not None and label not in model.labels: raise did_you_mean(label, model.labels, "label")
     names = [e.name for e in model.experts]
     if expert is not None and expert not in names: raise did_you_mean(expert, names, "expert")
-    pixels = as_pixels(image)
+    pixels = pixels_of(image)
     windows = cache.boxes_of(pixels, model.views, model.experts)
     features, boxes = cache.compute(model.experts, model.starts, [pixels], [windows])
     labels = None if label is None else [model.labels.index(label)]

@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..basics import InputError
 from ..data.radiograph import is_narrow, read_radiograph
+from ..options import known_keywords
 
 # %% ../../nbs/core/reading/quality.ipynb #62626e00
 SIDE, TEMPLATE = 24, 48   # pixels of the images that are compared, and of the templates
@@ -239,6 +240,7 @@ def _has_detail(pixels: np.ndarray) -> bool: # (C, H, W)
     return bool(steps.mean() < 0.1*span and pixels.std() > 0.1*span)
 
 
+@known_keywords
 def check_image(image: str|Path|np.ndarray, # a file, or (H, W), (C, H, W) float in [0, 1], bright = dense
                ) -> Quality:
     "Look for the common mistakes. Raises `InputError` for a file that cannot be read."

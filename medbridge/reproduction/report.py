@@ -6,7 +6,8 @@
 __all__ = ['STAND_IN', 'METHOD_COLOURS', 'FAMILY', 'TABLE', 'PNG_MOST', 'SVG_MOST', 'FIGURE', 'NOT_RUN', 'KINDS', 'COMMITTED',
            'MAIN', 'FIVE', 'PAGE', 'method_colour', 'style', 'figure_provenance', 'in_cell', 'to_markdown', 'to_latex',
            'save_table', 'fit_png', 'save_figure', 'keeps_svg', 'absent', 'left_out', 'with_reasons', 'Sheet',
-           'entries', 'parameters_in_words', 'noted_in', 'page_of', 'main_figures', 'caption_alone', 'gallery', 'paper']
+           'entries', 'parameters_in_words', 'noted_in', 'page_of', 'main_figures', 'caption_alone', 'gallery', 'paper',
+           'forest', 'reliability', 'roc']
 
 # %% ../../nbs/core/reproduction/report.ipynb #d5f2526a
 import base64, html, importlib, io, json
@@ -549,3 +550,8 @@ def _item(sentence: Sentence, numbers: dict[str, int], there: set[str]) -> str:
     text, shown = html.escape(sentence.text), _shown_by(sentence, numbers, there)
     if shown is None: return f"<li>{text}</li>"
     return f'<li>{text} (<a href="#{quote(sentence.figure)}">{html.escape(shown)}</a>)</li>'
+
+# %% ../../nbs/core/reproduction/report.ipynb #f0c50002
+from ..evaluation.curves import forest, reliability, roc
+
+_all_ = ["forest", "reliability", "roc"]

@@ -6,13 +6,15 @@
 __all__ = ['write_task', 'command', 'run_task', 'launch']
 
 # %% ../../nbs/core/training/launch.ipynb #602b49f7
-import inspect, json, os, socket, subprocess, sys, tempfile
+import json, os, socket, subprocess, sys, tempfile
 from pathlib import Path
 
 import pandas as pd
 
-from ..basics import InputError, did_you_mean, write_json
+from ..basics import InputError, write_json
 from ..data.manifest import Manifest, open_manifest
+from ..options import takes
+from .train import fit
 
 # %% ../../nbs/core/training/launch.ipynb #2a4b93b1
 def write_task(folder: Path, model, train: Manifest, val: Manifest|None, options: dict) -> None:
@@ -43,7 +45,6 @@ def run_task(folder: str|Path) -> None:
     import torch
     from accelerate import PartialState
     from medbridge.mixture.core import Mixture
-    from medbridge.training.train import fit
     folder = Path(folder)
     state = PartialState(cpu=not torch.cuda.is_available())
     model = Mixture.from_pretrained(folder/"model")
@@ -65,16 +66,8 @@ def _last(text: str, lines=15) -> str:
     "The last lines of an output."
     return "\n".join(text.strip().splitlines()[-lines:])
 
-
-def _known_options(options: dict) -> None:
-    "Raise `InputError` for what `fit` does not take."
-    from medbridge.training.train import fit
-    known = [p for p in inspect.signature(fit).parameters
-             if p not in ("model", "train", "val", "stores")]
-    for name in options:
-        if name not in known: raise did_you_mean(name, known, "option of fit")
-
 # %% ../../nbs/core/training/launch.ipynb #1aaa1d44
+@takes(fit, but=("model", "train", "val", "stores"))
 def launch(model,                      # a Mixture: receives the trained weights
            train: Manifest,
            val: Manifest|None = None,
@@ -88,7 +81,6 @@ def launch(model,                      # a Mixture: receives the trained weights
     Raises `InputError` with the end of its output when it fails.
     """
     import torch
-    _known_options(options)
     processes = processes or torch.cuda.device_count()
     if processes < 1:
         raise InputError("There is no GPU to launch on.",

@@ -29,6 +29,7 @@ from ..mixture.ood import fit_detector
 from .checkpoint import load_checkpoint, save_checkpoint
 from .start import _start_biases, begin_queries, warm_start
 from .track import accelerator_options, epoch_values, hyper_parameters, label_loss, tracked
+from ..options import known_keywords
 
 # %% ../../nbs/core/training/train.ipynb #5a009fd4
 def _training_targets(model: Mixture, train: Manifest) -> np.ndarray: # (n, Y) 1, 0, NaN
@@ -395,6 +396,7 @@ def _learned(model: Mixture, before: dict, images: tuple) -> dict[str, Any]: # w
     return learned_facts(before, model.bridge, model.names, gates)
 
 # %% ../../nbs/core/training/train.ipynb #6f6838dc
+@known_keywords
 def fit(model: Mixture,
         train: Manifest,
         val: Manifest|None = None,      # early stopping; None: all epochs are run
