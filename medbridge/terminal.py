@@ -53,12 +53,13 @@ class _Column:
         self.name, self.cells = visible(name), cells
         self.is_number = any(cells) and all(re.fullmatch(r"[-+]?[\d,]*\.?\d*(e[-+]\d+)?|-", cell) for cell in cells)
         self.widest = max(map(cell_len, cells), default=0)
+        self.longest = max((cell_len(word) for cell in cells for word in cell.split()), default=0) # no address is broken
         self.whole = is_key or self.is_number or self.widest <= TEXT
 
     @property
     def least(self) -> int:
         "Columns that it needs, its title broken where it can be."
-        body = self.widest if self.whole else TEXT
+        body = self.widest if self.whole else max(TEXT, self.longest)
         return min(self.natural, max(body, *(cell_len(part) for part in self.title(body))))
 
     @property
@@ -102,17 +103,20 @@ def _widths(parts: list[_Column], columns: int) -> list[int]:
 
 def _as_table(parts: list[_Column], columns: int) -> list[str]:
     "Lines of a table that fits."
-    grid = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    grid = Table(box=None, pad_edge=False, padding=0)
     for part, wide in zip(parts, _widths(parts, columns)):
+        if grid.columns: grid.add_column("", width=GAP)     # rich has counted padding into a width or not, by its version
         grid.add_column(Text("\n".join(part.title(wide))), justify="right" if part.is_number else "left",
                         overflow="fold", no_wrap=part.whole, width=wide)
-    for row in zip(*(part.cells for part in parts)): grid.add_row(*map(Text, row))
-    return _lines(grid, columns + GAP)
+    for row in zip(*(part.cells for part in parts)):
+        cells = [cell for text in row for cell in ("", Text(text))]
+        grid.add_row(*cells[1:])
+    return _lines(grid, columns)
 
 # %% ../nbs/core/terminal.ipynb #f23d28ad
 def wrapped(text: str,             # lines; how far one is indented, its continuation is too
             columns: int|None,     # None: as it is
-            more=2,                # how much farther a continuation is indented
+            more=2,                # columns that a continuation is indented farther
            ) -> str:
     "Lines that are no wider than there are columns, broken between words, in a word only where it is too long."
     if columns is None: return text

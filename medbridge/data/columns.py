@@ -259,7 +259,8 @@ def _no_label(table: pd.DataFrame, fields: Sequence[str], path) -> InputError:
 def with_absent(read: Labelled, labels: Sequence[str]) -> list[str]: # those that were added, in place
     "Labels that no cell of the column of findings names, as columns: 0, NaN where the cell is blank."
     if read.findings is None: return []
-    absent = [label for label in labels if label not in read.labels and label not in read.table]
+    there = {_fold(name) for name in (*read.labels, *read.table.columns)}
+    absent = [label for label in labels if _fold(label) not in there]
     blank = read.table[read.findings].isna()
     columns = pd.DataFrame({label: np.where(blank, np.nan, 0) for label in absent}, index=read.table.index)
     read.table = pd.concat([read.table, columns.astype(np.float32)], axis=1)

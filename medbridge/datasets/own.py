@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..basics import InputError
+from ..basics import InputError, did_you_mean
 from ..data.columns import Labelled, read_labels, with_absent
 from ..data.manifest import COLUMNS, Manifest
 from ..data.tables import read_csv
@@ -20,7 +20,10 @@ from ..notes import note
 # %% ../../nbs/core/datasets/own.ipynb #6264d7de
 def _own_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     "The rows of a table, its columns renamed. Raises `InputError` for one that is there twice, or is not there."
-    table = read_csv(path, [], None, text=[*COLUMNS[:-1], "age", *columns]).rename(columns=columns)
+    table = read_csv(path, [], None, text=[*COLUMNS[:-1], "age", *columns])
+    for theirs in columns:
+        if theirs not in table.columns: raise did_you_mean(theirs, list(table.columns), "column")
+    table = table.rename(columns=columns)
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
         raise InputError(f"The column '{twice[0]}' is there twice.", path, remedy="rename other columns in `columns`.")
