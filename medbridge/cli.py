@@ -8,16 +8,17 @@ __all__ = ['STATUS', 'parser', 'main']
 # %% ../nbs/core/cli.ipynb #7524472e
 import argparse, os, sys, warnings
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Any, Iterator
 
 from . import __version__
 from .basics import InputError
 from .commands.evaluate import add_evaluate
 from .commands.fit import add_fit
+from .commands.own_table import pairs_of
 from .commands.predict import add_predict
 from .commands.written import SKIPPED, add_output, check_output, give, offer
 from .notes import LEVELS, log_level
-from .terminal import show
+from .terminal import show, visible
 
 # %% ../nbs/core/cli.ipynb #a1ba1a14
 def _batch(call):
@@ -160,17 +161,19 @@ def _check_data(args):
 
 def _audit_data(args):
     from medbridge import datasets
-    if args.labels: m = datasets.from_csv(args.name, root=args.folder, check=False, **_own_labels(args))
+    own = _own_labels(args)
+    if own: m = datasets.from_csv(args.name, root=args.folder, check=False, **own)
     else: m = datasets.load_or_csv(args.name, args.folder)
     found = datasets.audit(m)
     give(found.table, args.output, text=found.table.drop(columns="serious"))
 
 
-def _own_labels(args) -> dict[str, object]:
-    "Which columns of a table of one's own are labels, where that is said."
-    labels = args.labels
-    if not labels: return {}
-    return dict(labels=labels[0] if len(labels) == 1 else labels)
+def _own_labels(args) -> dict[str, Any]:
+    "How a table of one's own is read, where that is said."
+    out: dict[str, Any] = {}
+    if args.labels: out["labels"] = args.labels[0] if len(args.labels) == 1 else args.labels
+    if args.columns: out["columns"] = pairs_of(args.columns)
+    return out
 
 # %% ../nbs/core/cli.ipynb #831dc215
 def _write_example(args):
@@ -239,6 +242,8 @@ def _add_datasets(commands, words):
     command.add_argument("--images", type=int, default=60, help="images of an example, at least 24 (default: 60)")
     command.add_argument("--parts", type=int, nargs="+", metavar="N", help=parts)
     command.add_argument("--labels", nargs="+", metavar="NAME", help=labels)
+    differ = "check, audit: names of columns that differ"
+    command.add_argument("--columns", nargs="+", metavar="THEIRS=OURS", help=differ)
     add_output(command, words)
     command.set_defaults(run=_datasets)
 
@@ -276,8 +281,9 @@ def _add_machine(commands, words):
     command.set_defaults(run=_experts)
 
 # %% ../nbs/core/cli.ipynb #25451ce0
-STATUS = (f"Exit status: 0, all is done; 1, a job failed or the machine is not set up; 2, input that cannot be used, in one "
-          f"line on standard error; {SKIPPED}, done, but some images or rows were left out and are named; 130, stopped by Ctrl-C.")
+STATUS = ("Exit status: 0, all is done; 1, a job failed or the machine is not set up; 2, input that cannot be used, with "
+          f"its remedy on standard error; {SKIPPED}, done, but some images or rows were left out and are named; "
+          "130, stopped by Ctrl-C.")
 
 
 def parser(words=False, # for tab completion: presets, data sets and files are offered; when parsing, any word is taken
@@ -288,8 +294,8 @@ def parser(words=False, # for tab completion: presets, data sets and files are o
     whole = argparse.ArgumentParser("medbridge", description=description, epilog=STATUS)
     whole.add_argument("--version", action="version", version=f"medbridge {__version__}")
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (add_fit, add_evaluate, add_predict, _add_datasets, _add_machine, _add_batches, _add_compare, _add_train):
-        add(commands, words)
+    own = (add_fit, add_evaluate, add_predict)
+    for add in (*own, _add_datasets, _add_machine, _add_batches, _add_compare, _add_train): add(commands, words)
     levels = "messages of this level and above, without progress bars from warning on (default: MEDBRIDGE_LOG, or info)"
     for command in commands.choices.values():
         command.add_argument("--log-level", choices=list(LEVELS), help=levels)
@@ -338,7 +344,8 @@ def main(argv: list[str]|None = None) -> int:
     try:
         with _at_level(args.log_level), _warned_in_a_line(): status = args.run(args)
     except InputError as error:
-        show(f"medbridge: {error}", stream=sys.stderr)
+        lines = f"medbridge: {error}".split("\n")    # not broken: what they say to type can be copied
+        print("\n".join(map(visible, lines)), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("medbridge: stopped; finished work is kept, the same command goes on from there", file=sys.stderr)

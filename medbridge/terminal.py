@@ -21,7 +21,7 @@ NARROWEST = 20 # columns; less is taken as this
 
 def width(stream=None # default: standard output
          ) -> int|None: # columns
-    "Columns that there are: `COLUMNS`, else those of a terminal; None in a pipe or file, where lines may have any length."
+    "Columns that there are: `COLUMNS`, else a terminal's; None in a pipe or file, where lines may have any length."
     stream = sys.stdout if stream is None else stream
     asked = os.environ.get("COLUMNS", "").strip()
     if asked.isdigit() and int(asked): return max(int(asked), NARROWEST)
@@ -36,7 +36,7 @@ def visible(value) -> str:
     text = re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", str(value)).replace("\t", " ")
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
-
+# %% ../nbs/core/terminal.ipynb #fdcaa90f
 def _cell(value) -> str:
     "A value in a table; nothing for one that is missing."
     if value is None or value is pd.NA or (isinstance(value, float) and value != value): return ""
@@ -45,40 +45,44 @@ def _cell(value) -> str:
 # %% ../nbs/core/terminal.ipynb #40b720e8
 GAP = 2    # blanks between columns
 TEXT = 18  # columns that a cell of text has at least, where it is broken
+_NUMBER = re.compile(r"[-+]?[\d,]*\.?\d*(e[-+]\d+)?|-")
 
 
+def _title(name: str, columns: int) -> list[str]:
+    "Lines of a title, broken at blanks and hyphens."
+    if cell_len(name) <= columns: return [name]
+    pieces = re.findall(r"[^\s\-_/]*[-_/]?\s*", name)
+    most = max(columns, *(cell_len(piece.rstrip()) for piece in pieces))
+    lines = [""]
+    for piece in pieces:
+        if cell_len((lines[-1] + piece).rstrip()) > most: lines.append("")
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
+
+# %% ../nbs/core/terminal.ipynb #afcf9892
 class _Column:
     "A column of a table, and how it may be laid out."
     def __init__(self, name: str, cells: list[str], is_key: bool):
         self.name, self.cells = visible(name), cells
-        self.is_number = any(cells) and all(re.fullmatch(r"[-+]?[\d,]*\.?\d*(e[-+]\d+)?|-", cell) for cell in cells)
+        self.is_number = any(cells) and all(map(_NUMBER.fullmatch, cells))
         self.widest = max(map(cell_len, cells), default=0)
-        self.longest = max((cell_len(word) for cell in cells for word in cell.split()), default=0) # no address is broken
+        self.longest = max(map(cell_len, " ".join(cells).split()), default=0)   # no address is broken
         self.whole = is_key or self.is_number or self.widest <= TEXT
 
     @property
     def least(self) -> int:
         "Columns that it needs, its title broken where it can be."
         body = self.widest if self.whole else max(TEXT, self.longest)
-        return min(self.natural, max(body, *(cell_len(part) for part in self.title(body))))
+        title = max(map(cell_len, _title(self.name, body)))
+        return min(self.natural, max(body, title))
 
     @property
     def natural(self) -> int: return max(self.widest, cell_len(self.name))
 
-    def title(self, columns: int) -> list[str]:
-        "Lines of its title, broken at blanks and hyphens."
-        if cell_len(self.name) <= columns: return [self.name]
-        pieces = re.findall(r"[^\s\-_/]*[-_/]?\s*", self.name)
-        most = max(columns, *(cell_len(piece.rstrip()) for piece in pieces))
-        lines = [""]
-        for piece in pieces:
-            if cell_len((lines[-1] + piece).rstrip()) > most: lines.append("")
-            lines[-1] += piece
-        return [line.rstrip() for line in lines]
-
 # %% ../nbs/core/terminal.ipynb #97a2ae89
 def _columns(table: pd.DataFrame, keys: int) -> list[_Column]:
-    return [_Column(str(name), [_cell(v) for v in table.iloc[:, j]], j < keys) for j, name in enumerate(table.columns)]
+    cells = [list(map(_cell, table.iloc[:, j])) for j in range(table.shape[1])]
+    return [_Column(str(name), own, j < keys) for j, (name, own) in enumerate(zip(table.columns, cells))]
 
 
 def _lines(renderable, columns: int) -> list[str]:
@@ -100,14 +104,15 @@ def _widths(parts: list[_Column], columns: int) -> list[int]:
         rest -= more
     return widths
 
-
+# %% ../nbs/core/terminal.ipynb #e49bf9aa
 def _as_table(parts: list[_Column], columns: int) -> list[str]:
     "Lines of a table that fits."
     grid = Table(box=None, pad_edge=False, padding=0)
     for part, wide in zip(parts, _widths(parts, columns)):
-        if grid.columns: grid.add_column("", width=GAP)     # rich has counted padding into a width or not, by its version
-        grid.add_column(Text("\n".join(part.title(wide))), justify="right" if part.is_number else "left",
-                        overflow="fold", no_wrap=part.whole, width=wide)
+        if grid.columns: grid.add_column("", width=GAP)     # by its version rich counts padding into a width, or not
+        side = "right" if part.is_number else "left"
+        title = Text("\n".join(_title(part.name, wide)))
+        grid.add_column(title, justify=side, overflow="fold", no_wrap=part.whole, width=wide)
     for row in zip(*(part.cells for part in parts)):
         cells = [cell for text in row for cell in ("", Text(text))]
         grid.add_row(*cells[1:])
@@ -119,8 +124,8 @@ def wrapped(text: str,             # lines; how far one is indented, its continu
             more=2,                # columns that a continuation is indented farther
            ) -> str:
     "Lines that are no wider than there are columns, broken between words, in a word only where it is too long."
-    if columns is None: return text
-    return "\n".join(part for line in text.splitlines() for part in _broken(line, columns, more)) if text else text
+    if columns is None or not text: return text
+    return "\n".join(part for line in text.splitlines() for part in _broken(line, columns, more))
 
 
 def _broken(line: str, columns: int, more: int) -> list[str]:
@@ -129,7 +134,8 @@ def _broken(line: str, columns: int, more: int) -> list[str]:
     hanging = " "*min(indent + more, columns//2)
     first = Text(line.strip()).wrap(_CONSOLE, columns - indent, overflow="fold")[0].plain.rstrip()
     rest = line.strip()[len(first):].strip()
-    others = Text(rest).wrap(_CONSOLE, columns - len(hanging), overflow="fold") if rest else []
+    if not rest: return [" "*indent + first]
+    others = Text(rest).wrap(_CONSOLE, columns - len(hanging), overflow="fold")
     return [" "*indent + first, *(hanging + part.plain.rstrip() for part in others)]
 
 
@@ -149,7 +155,7 @@ def _as_blocks(parts: list[_Column], keys: int, columns: int) -> list[str]:
             lines += wrapped(f"    {filled}  {cell}", columns, names + 2).splitlines()
     return lines
 
-
+# %% ../nbs/core/terminal.ipynb #fff4cef6
 def table_text(table: pd.DataFrame,
                keys=1,                  # columns, from the first, that tell rows apart
                columns: int|None = None, # of the terminal; None: a line for each row, however long

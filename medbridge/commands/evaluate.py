@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..basics import InputError, did_you_mean
-from .own_table import add_table, choose_device, in_words, left_out, read_table, with_images
+from ..basics import InputError
+from .own_table import (
+    add_table, choose_device, in_words, left_out, parts_of, read_table, with_images)
 from .predict import saved_model
 from .written import SKIPPED, add_output, check_output, give, offer
+from ..data.columns import some
 from ..terminal import show
 
 if TYPE_CHECKING:
@@ -31,11 +33,12 @@ _OPTIONS = dict(
     device="auto (default: a GPU where there is one), cpu, cuda or cuda:N",
 )
 
-
+# %% ../../nbs/core/commands/evaluate.ipynb #bb8ec2f1
 def add_evaluate(commands, words: bool) -> None:
     "The grammar of `evaluate`."
-    about = "AUROC for each label with intervals over patients, counts and calibration, of a saved model on your own table"
-    command = commands.add_parser("evaluate", help=about)
+    about = "AUROC of a saved model on your own table, with intervals over patients, counts and calibration"
+    usage = "medbridge evaluate MODEL TABLE [--labels NAME ...] [OPTION ...]"
+    command = commands.add_parser("evaluate", help=about, usage=usage)
     offer(command.add_argument("model", metavar="MODEL", help=_OPTIONS["model"]), words)
     add_table(command, words)
     command.add_argument("--split", metavar="NAME", help=_OPTIONS["split"])
@@ -58,7 +61,7 @@ def _evaluate(args) -> int:
     m = with_images(_part(whole, args.split), args)
     answer = _answer(model, m, device)
     table, facts = _scored(args, model, m, answer)
-    said = [*in_words(m)[:1], *renamed, *_said(model, m, answer, facts)]
+    said = [*in_words(m), *renamed, *_said(model, m, answer, facts)]
     show("\n".join([*said, *left_out(m)]), stream=sys.stderr)
     give(table, args.output, facts=facts, rows="labels", text=_shown(table))
     return SKIPPED if m.facts.get("skipped") else 0
@@ -66,12 +69,11 @@ def _evaluate(args) -> int:
 # %% ../../nbs/core/commands/evaluate.ipynb #ec8a70a8
 def _part(m: "Manifest", split: str|None) -> "Manifest":
     "The images that are tested. Raises `InputError` for a part that there is not."
-    there = sorted(set(m.table.split.dropna()))
+    there = parts_of(m)
     if split is None and not there: return m
-    if split is None and "test" not in there:
-        raise InputError(f"No image is in the part 'test', but in {', '.join(map(repr, there))}.", m.facts.get("source"),
-                         remedy="say which part is tested: --split NAME.")
-    return m.split(split or "test")
+    if split is not None or "test" in there: return m.split(split or "test")
+    problem = f"No image is in the part 'test', but in {', '.join(map(repr, there))}."
+    raise InputError(problem, m.facts.get("source"), remedy="say which part is tested: --split NAME.")
 
 # %% ../../nbs/core/commands/evaluate.ipynb #0abc0fc2
 def _meaning(label: str) -> str:
@@ -80,68 +82,53 @@ def _meaning(label: str) -> str:
     try: return canonical(label)
     except InputError: return " ".join(label.replace("_", " ").casefold().split())
 
-
+# %% ../../nbs/core/commands/evaluate.ipynb #e679e3ca
 def _unnamed(m: "Manifest", labels: Sequence[str]) -> list[str]: # labels: of the model
     "Labels that the table names in no way."
     meant = set(map(_meaning, m.labels))
     return [label for label in labels if label not in m.labels and _meaning(label) not in meant]
 
 
-def _matched(m: "Manifest", labels: Sequence[str]) -> tuple["Manifest", list[str]]: # labels: of the model
-    "The table with the model's labels under their names, and what was matched. Raises `InputError` where none is there."
+def _found(m: "Manifest", labels: Sequence[str]) -> dict[str, str]: # labels: of the model -> theirs -> the model's
+    "Labels of the model that the table has. Raises `InputError` where several could be one, or none is there."
     meant: dict[str, list[str]] = {}
     for label in m.labels: meant.setdefault(_meaning(label), []).append(label)
-    names = {label: [label] if label in m.labels else meant.get(_meaning(label), []) for label in labels}
-    for label, theirs in names.items():
-        if len(theirs) < 2: continue
-        raise InputError(f"Several columns could be the label '{label}': {', '.join(map(repr, theirs))}.",
-                         m.facts.get("source"), remedy="name the labels that count with --labels.")
-    found = {theirs[0]: label for label, theirs in names.items() if theirs}
-    if not found:
-        raise InputError(f"The table has none of the model's labels; it has {', '.join(map(repr, m.labels[:20]))}.",
-                         m.facts.get("source"), remedy=f"the model's are {', '.join(map(repr, list(labels)[:20]))}.")
+    found, source = {}, m.facts.get("source")
+    for label in labels:
+        theirs = [label] if label in m.labels else meant.get(_meaning(label), [])
+        if len(theirs) > 1:
+            problem = f"Several columns could be the label '{label}': {some(theirs)}."
+            raise InputError(problem, source, remedy="name the labels that count with --labels.")
+        if theirs: found[theirs[0]] = label
+    if found: return found
+    problem = f"The table has none of the model's labels; it has {some(m.labels, 20)}."
+    raise InputError(problem, source, remedy=f"the model's are {some(list(labels), 20)}.")
+
+# %% ../../nbs/core/commands/evaluate.ipynb #d07c8ffe
+def _matched(m: "Manifest", labels: Sequence[str]) -> tuple["Manifest", list[str]]: # labels: of the model
+    "The table with the model's labels under their names, and what was matched."
+    found = _found(m, labels)
     other = {theirs: label for theirs, label in found.items() if theirs != label}
     said = [f"  '{theirs}' is taken for '{label}'" for theirs, label in other.items()]
-    absent = [label for label in labels if not names[label]]
+    absent = [label for label in labels if label not in found.values()]
     if absent: said.append(f"  not in the table, so not tested: {', '.join(absent)}")
     kept = m.with_labels(list(found))
-    return replace(kept, table=kept.table.rename(columns=other), labels=list(found.values()), facts=dict(kept.facts)), said
-
-# %% ../../nbs/core/commands/evaluate.ipynb #dc75e829
-def _answer(model, m: "Manifest", device: str):
-    "The model's answers, from features that are kept for the next time."
-    for part in (*model.experts, model.bridge): part.to(device)
-    return model.predict_store(model.store(m, full_disk="recompute"))
-
-
-def _probabilities(model, answer) -> "np.ndarray": # (n, Y)
-    return answer.probabilities if model.calibration is None else model.calibration(answer.logits)[0]
-
-
-def _scored(args, model, m: "Manifest", answer) -> tuple["pd.DataFrame", dict[str, Any]]:
-    "A row for each label and for their mean; what belongs to the whole."
-    import medbridge
-    from medbridge.mixture.card import STATEMENT
-    at = [model.labels.index(label) for label in m.labels]
-    config = model.config
-    targets = m.targets(config.uncertain, config.blank)
-    table = score_table(targets, answer.logits[:, at], _probabilities(model, answer)[:, at], m.labels, m.patients,
-                        args.resamples, args.seed)
-    trained = (model.facts.get("data") or {}).get("fingerprint")
-    facts = dict(model=args.model, table=args.table, part=args.split or _only(m), images=len(m),
-                 patients=int(m.table.patient_id.nunique()), uncertain=config.uncertain, blank=config.blank,
-                 resamples=args.resamples, seed=args.seed, calibrated=model.calibration is not None,
-                 unlike=None if answer.unlike is None else int(answer.unlike.sum()), trained_on_these=m.fingerprint == trained,
-                 skipped=m.facts.get("skipped", []), version=medbridge.__version__, statement=STATEMENT)
-    return table, facts
-
-
-def _only(m: "Manifest") -> str:
-    "The part that a table without --split was tested on."
-    parts = m.table.split.dropna().unique()
-    return parts[0] if len(parts) == 1 else "all"
+    table = kept.table.rename(columns=other)
+    return replace(kept, table=table, labels=list(found.values()), facts=dict(kept.facts)), said
 
 # %% ../../nbs/core/commands/evaluate.ipynb #f7c55831
+def _long_rows(targets: "np.ndarray", logits: "np.ndarray", labels: list[str], patients,
+               resamples: int, seed: int) -> dict[str, dict[str, Any]]:
+    "Label, and macro -> counts, AUROC with its interval, average precision."
+    from medbridge.evaluation.evaluate import evaluate
+    rows: dict[str, dict[str, Any]] = {}
+    for r in evaluate(targets, dict(model=logits), labels, patients, resamples, seed).itertuples():
+        row = rows.setdefault(r.label, dict(label=r.label, positive=r.n_pos, negative=r.n_neg))
+        row[r.metric] = r.value
+        if r.metric == "auroc": row |= dict(low=r.low, high=r.high)
+    return rows
+
+
 def score_table(targets: "np.ndarray",       # (n, Y) 1, 0, NaN
                 logits: "np.ndarray",        # (n, Y)
                 probabilities: "np.ndarray", # (n, Y)
@@ -149,22 +136,16 @@ def score_table(targets: "np.ndarray",       # (n, Y) 1, 0, NaN
                 patients,                    # (n,)
                 resamples=1000, seed=0,
                ) -> "pd.DataFrame":          # label, positive, negative, auroc, low, high, auprc, ece, brier
-    "AUROC with its 95 % interval over patients, average precision, calibration error and Brier score; last the macro mean."
+    "AUROC with its 95 % interval over patients, average precision, calibration error, Brier score; last the macro mean."
     import pandas as pd
-    from medbridge.evaluation.evaluate import evaluate
     from medbridge.evaluation.statistics import brier, ece
-    long = evaluate(targets, dict(model=logits), labels, patients, resamples, seed)
-    rows = {}
-    for r in long.itertuples():
-        row = rows.setdefault(r.label, dict(label=r.label, positive=r.n_pos, negative=r.n_neg))
-        row[r.metric] = r.value
-        if r.metric == "auroc": row |= dict(low=r.low, high=r.high)
-    for j, label in enumerate(labels):
-        rows[label] |= dict(ece=ece(targets[:, j], probabilities[:, j]), brier=brier(targets[:, j], probabilities[:, j]))
-    last = [rows[label] for label in labels]
-    if "macro" in rows and "macro" not in labels: last.append(rows["macro"] | dict(positive=None, negative=None) | _means(last))
+    rows = _long_rows(targets, logits, labels, patients, resamples, seed)
+    each = [rows[label] for label in labels]
+    for row, y, p in zip(each, targets.T, probabilities.T): row |= dict(ece=ece(y, p), brier=brier(y, p))
+    macro = rows.get("macro")
+    if macro and "macro" not in labels: each.append(macro | dict(positive=None, negative=None) | _means(each))
     names = ["label", "positive", "negative", "auroc", "low", "high", "auprc", "ece", "brier"]
-    return pd.DataFrame(last, columns=names).astype(dict(positive="Int64", negative="Int64"))
+    return pd.DataFrame(each, columns=names).astype(dict(positive="Int64", negative="Int64"))
 
 
 def _means(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -184,18 +165,52 @@ def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
     shown = pd.DataFrame(dict(label=table.label, positive=table.positive, negative=table.negative))
     shown["AUROC"] = list(map(_number, table.auroc))
     shown["95 % interval"] = ends
-    for column, title in (("auprc", "AP"), ("ece", "ECE"), ("brier", "Brier")): shown[title] = list(map(_number, table[column]))
+    for column, title in dict(auprc="AP", ece="ECE", brier="Brier").items():
+        shown[title] = list(map(_number, table[column]))
     return shown
 
-
+# %% ../../nbs/core/commands/evaluate.ipynb #e881a9bb
 def _said(model, m: "Manifest", answer, facts: dict[str, Any]) -> list[str]:
     "What a reader must know of the numbers."
     lines = [f"  -1 is read as {facts['uncertain']}, blank as {facts['blank']}, as in the model's training",
              "  ECE and Brier are of calibrated probabilities" if facts["calibrated"] else
              "  the model is not calibrated: ECE and Brier are of its plain probabilities"]
-    both = [l for l, y in zip(m.labels, m.targets(facts["uncertain"], facts["blank"]).T) if (y == 1).any() and (y == 0).any()]
-    lacking = [label for label in m.labels if label not in both]
+    targets = m.targets(facts["uncertain"], facts["blank"])
+    lacking = [label for label, y in zip(m.labels, targets.T) if not ((y == 1).any() and (y == 0).any())]
     if lacking: lines.append(f"  without positives or without negatives, so in no mean: {', '.join(lacking)}")
     if facts["unlike"]: lines.append(f"  {facts['unlike']:,} of {len(m):,} images are unlike the training data")
-    if facts["trained_on_these"]: lines.append("  the model was trained on these images: the numbers say nothing of others")
+    on_these = "  the model was trained on these images: the numbers say nothing of others"
+    if facts["trained_on_these"]: lines.append(on_these)
     return [*lines, facts["statement"]]
+
+# %% ../../nbs/core/commands/evaluate.ipynb #7761d50d
+def _answer(model, m: "Manifest", device: str):
+    "The model's answers, from features that are kept for the next time."
+    for part in (*model.experts, model.bridge): part.to(device)
+    return model.predict_store(model.store(m, full_disk="recompute"))
+
+
+def _scored(args, model, m: "Manifest", answer) -> tuple["pd.DataFrame", dict[str, Any]]:
+    "A row for each label and for their mean; what belongs to the whole."
+    at = [model.labels.index(label) for label in m.labels]
+    targets = m.targets(model.config.uncertain, model.config.blank)
+    calibrated = model.calibration is not None
+    probabilities = model.calibration(answer.logits)[0] if calibrated else answer.probabilities
+    table = score_table(targets, answer.logits[:, at], probabilities[:, at], m.labels, m.patients,
+                        args.resamples, args.seed)
+    return table, _facts(args, model, m, answer)
+
+
+def _facts(args, model, m: "Manifest", answer) -> dict[str, Any]:
+    "What was tested, on what, and how."
+    import medbridge
+    from medbridge.mixture.card import STATEMENT
+    parts = parts_of(m)
+    trained = (model.facts.get("data") or {}).get("fingerprint")
+    unlike = None if answer.unlike is None else int(answer.unlike.sum())
+    return dict(
+        model=args.model, table=args.table, part=parts[0] if len(parts) == 1 else "all", images=len(m),
+        patients=int(m.table.patient_id.nunique()), uncertain=model.config.uncertain, blank=model.config.blank,
+        resamples=args.resamples, seed=args.seed, calibrated=model.calibration is not None, unlike=unlike,
+        trained_on_these=m.fingerprint == trained, skipped=m.facts.get("skipped", []),
+        version=medbridge.__version__, statement=STATEMENT)

@@ -6,14 +6,15 @@
 __all__ = ['EXPERTS', 'add_fit']
 
 # %% ../../nbs/core/commands/fit.ipynb #5e476b24
-import json, shlex, shutil, sys
+import json, shutil, sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..basics import InputError
-from .own_table import add_table, choose_device, counts, in_words, left_out, read_table, table_words, with_images
+from .own_table import (
+    add_table, choose_device, command_line, counts, in_words, left_out, parts_of, read_table, table_words, with_images)
 from .written import SKIPPED, offer
-from ..terminal import show
+from ..terminal import show, width
 
 if TYPE_CHECKING: from medbridge.data.manifest import Manifest
 
@@ -31,17 +32,20 @@ _OPTIONS = dict(
     force="replace a saved model that is there, and forget an unfinished run with other options",
 )
 
-
+# %% ../../nbs/core/commands/fit.ipynb #3507a02a
 def add_fit(commands, words: bool) -> None:
     "The grammar of `fit`."
-    command = commands.add_parser("fit", help="a model of your own from a table of images and labels, saved into a folder")
+    # the table comes first: --labels takes all that follows
+    usage = "medbridge fit TABLE --output FOLDER [--labels NAME ...] [OPTION ...]"
+    about = "a model of your own from a table of images and labels, saved into a folder"
+    command = commands.add_parser("fit", help=about, usage=usage)
     add_table(command, words)
     offer(command.add_argument("--output", metavar="FOLDER", required=True, help=_OPTIONS["output"]), words)
     command.add_argument("--experts", nargs="+", metavar="NAME", default=list(EXPERTS), help=_OPTIONS["experts"])
     for name, default in (("views", 5), ("epochs", 30), ("seed", 0)):
         command.add_argument(f"--{name}", type=int, default=default, metavar="N", help=_OPTIONS[name])
-    command.add_argument("--uncertain", choices=["ignore", "zeros", "ones"], default="ignore", help=_OPTIONS["uncertain"])
-    command.add_argument("--blank", choices=["zero", "ignore"], default="zero", help=_OPTIONS["blank"])
+    for name, choices in (("uncertain", ["ignore", "zeros", "ones"]), ("blank", ["zero", "ignore"])):
+        command.add_argument(f"--{name}", choices=choices, default=choices[0], help=_OPTIONS[name])
     command.add_argument("--device", default="auto", help=_OPTIONS["device"])
     command.add_argument("--force", action="store_true", help=_OPTIONS["force"])
     command.set_defaults(run=_fit)
@@ -64,13 +68,15 @@ def _fit(args) -> int:
     model = _trained(args, parts, device, unfinished/_CHECKPOINT)
     model.save_pretrained(output)
     shutil.rmtree(unfinished)
-    show("\n".join(_result(args, model, looked, parts)))
+    show("\n".join(_result(args, model, parts)))
+    if "test" in parts: print(_next(args, width()))
     lines = left_out(looked)
     if lines: show("\n".join(lines), stream=sys.stderr)
     return SKIPPED if lines else 0
 
 # %% ../../nbs/core/commands/fit.ipynb #78fe1ae9
-def _is_model(folder: Path) -> bool: return (folder/"config.json").is_file() and (folder/"model.safetensors").is_file()
+def _is_model(folder: Path) -> bool:
+    return all((folder/name).is_file() for name in ("config.json", "model.safetensors"))
 
 
 def _folders(args) -> tuple[Path, Path]: # of the model, of what is unfinished
@@ -85,19 +91,18 @@ def _folders(args) -> tuple[Path, Path]: # of the model, of what is unfinished
         raise InputError(f"--{name} {getattr(args, name)} makes no training.", remedy=f"give {least} or more.")
     return output, output.with_name(output.name + ".unfinished")
 
-
+# %% ../../nbs/core/commands/fit.ipynb #8fc9b55b
 def _parts(m: "Manifest") -> dict[str, "Manifest"]: # train, and val, test where they are
     "The parts of a table. Raises `InputError` for one that is not divided, and says how."
     from medbridge.data.manifest import DIVIDE
-    there = set(m.table.split.dropna())
+    there = parts_of(m)
     if not there:
         raise InputError("The table does not say which images train, choose and test.", m.facts.get("source"),
                          remedy="name the column that does with --split-column, or divide the patients with "
                                 f"--shares 0.7 0.1 0.2; in Python: `{DIVIDE}`.")
     if "train" not in there:
-        raise InputError(f"No image is in the part 'train', but in {', '.join(map(repr, sorted(there)))}.",
-                         m.facts.get("source"), remedy="write train, val and test into the split column.")
-    return {name: m.split(name) for name in ("train", "val", "test") if name in there}
+        raise InputError(f"No image is in the part 'train', but in {', '.join(map(repr, there))}.", m.facts.get("source"), remedy="write train, val and test into the split column.")
+    return {name: m.split(name) for name in there}
 
 # %% ../../nbs/core/commands/fit.ipynb #9cdb3eb1
 _ASKED, _CHECKPOINT = "asked.json", "checkpoint.safetensors"
@@ -135,8 +140,8 @@ def _trained(args, parts: dict[str, "Manifest"], device: str, checkpoint: Path):
     return model
 
 
-def _result(args, model, m: "Manifest", parts: dict[str, "Manifest"]) -> list[str]:
-    "What came of it, and what to type next."
+def _result(args, model, parts: dict[str, "Manifest"]) -> list[str]:
+    "What came of it."
     value = model.facts.get("val_macro_auroc")
     chosen = "no part 'val': all epochs were run, and the probabilities are not calibrated"
     if "val" in parts:
@@ -144,6 +149,10 @@ def _result(args, model, m: "Manifest", parts: dict[str, "Manifest"]) -> list[st
         chosen = f"on the part 'val', which also chose the epoch: {reached}; calibrated on it"
     lines = [chosen, f"saved: {args.output}"]
     if model.facts.get("stopped"): lines.insert(0, model.facts["stopped"])
-    said = ["medbridge", "evaluate", args.output, *table_words(args)]
-    if "test" in parts: lines.append(f"next: {shlex.join([*said, '--split', 'test'])}")
     return lines
+
+
+def _next(args, columns: int|None) -> str:
+    "What to type next."
+    said = ["medbridge", "evaluate", args.output, *table_words(args), "--split", "test"]
+    return f"next:\n{command_line(said, columns)}"

@@ -29,6 +29,15 @@ def saved_model(name: str): # folder, or "embedded"
         gc.enable()
 
 # %% ../../nbs/core/commands/predict.ipynb #5f16bcaf
+def _form(args) -> str: # table, json, csv
+    "What is written: as --format says, else as the ending of the file. Raises `InputError` where the two differ."
+    if args.output is None: return args.format or "table"
+    form = Path(args.output).suffix.lower()[1:]
+    if args.format in (None, form): return form
+    problem = f"--format {args.format} is asked for, and the file's name ends in .{form}."
+    raise InputError(problem, args.output, remedy="leave --format out, or name the file otherwise.")
+
+# %% ../../nbs/core/commands/predict.ipynb #f587c6c7
 def _checked(args) -> None:
     "Raise `InputError` for what cannot be answered, before a model is read."
     missing = [f for f in args.images if not Path(f).is_file()]
@@ -39,15 +48,6 @@ def _checked(args) -> None:
         raise InputError(problem, remedy=f"ask for at least one, or leave {' and '.join(drawn)} out.")
     check_output(args.output, args.force)
     _form(args)
-
-
-def _form(args) -> str: # table, json, csv
-    "What is written: as --format says, else as the ending of the file. Raises `InputError` where the two differ."
-    if args.output is None: return args.format or "table"
-    form = Path(args.output).suffix.lower()[1:]
-    if args.format in (None, form): return form
-    problem = f"--format {args.format} is asked for, and the file's name ends in .{form}."
-    raise InputError(problem, args.output, remedy="leave --format out, or name the file otherwise.")
 
 
 def _noting(found, strange: list) -> Iterator:
@@ -74,7 +74,7 @@ def _as_text(d, columns: int|None) -> str: # of the terminal; None: of any numbe
     table = table_text(shown_table(d.table), columns=columns and columns - 2)
     return "\n".join([*lines, *(f"  {line}" for line in table.splitlines())])
 
-
+# %% ../../nbs/core/commands/predict.ipynb #a84df223
 def _entry(d, form: str, first: bool, columns: int|None) -> str:
     "One diagnosis; the first brings what stands above all."
     import json
@@ -154,7 +154,8 @@ def add_predict(commands, words: bool) -> None:
     command = commands.add_parser("predict", help=about)
     offer(command.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF"), words)
     offer(command.add_argument("--model", default="embedded", help=model), words)
-    forms = "table (default); csv: for spreadsheets, an apostrophe before names that would begin a formula; json: names as they are"
+    forms = ("table (default); csv: for spreadsheets, an apostrophe before names that would begin a formula; "
+             "json: names as they are")
     command.add_argument("--format", choices=["table", "json", "csv"], help=forms)
     add_output(command, words)
     offer(command.add_argument("--explain", metavar="FOLDER", help=maps), words)

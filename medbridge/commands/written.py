@@ -35,8 +35,8 @@ SKIPPED = 3 # exit status of a command that has left something out
 
 def add_output(command, words: bool) -> None:
     "Options of a command whose result is a table."
-    what = ("write the result there and not to standard output: .csv (for spreadsheets, an apostrophe before names that "
-            "would begin a formula) or .json (names as they are)")
+    what = ("write the result there and not to standard output: .csv (for spreadsheets, an apostrophe before names "
+            "that would begin a formula) or .json (names as they are)")
     offer(command.add_argument("--output", metavar="FILE", help=what), words)
     command.add_argument("--force", action="store_true", help="replace what is there of an earlier run")
 
@@ -67,9 +67,10 @@ def _plain(value):
 
 def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
     "Rows of a table for JSON."
-    return [{str(k): _plain(v) for k, v in row.items()} for row in table.to_dict("records")]
+    rows = table.to_dict("records")
+    return [{str(k): _plain(v) for k, v in row.items()} for row in rows]
 
-
+# %% ../../nbs/core/commands/written.ipynb #5e2aa2d2
 def save_table(table: "pd.DataFrame", file: str|Path,
                facts: dict[str, Any]|None = None, # JSON: what belongs to the table, in an object around its rows
                rows="rows",                       # JSON: the name of the rows in that object

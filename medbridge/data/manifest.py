@@ -341,6 +341,7 @@ class _Report:
         self.private, self.source = m.private, m.facts.get("source")
         self.root = m.root
         self.outside = bool(m.facts.get("outside"))
+        self.labels_found = m.facts.get("labels") == "found"     # nobody has named them
         self.lines = np.arange(1, len(m) + 1)
         if "source_row" in m.table: self.lines = m.table["source_row"].to_numpy()
         self.found: list[dict] = []
@@ -414,11 +415,12 @@ def _patient_problems(report: _Report, t: pd.DataFrame) -> None:
 
 
 def _label_problems(report: _Report, t: pd.DataFrame, labels: list[str]) -> None:
+    recode = "recode it: 1 present, 0 absent, -1 uncertain, blank not mentioned"
+    if report.labels_found: recode += "; if it is no label, name those that are: `labels=[...]`"
     for label, rows in _bad_labels(t, labels).items():
         for r in rows:
             value = _plain(t[label][r])
-            report.add(r, f"The value {value!r} of label '{label}' is not one of 1, 0, -1, blank.",
-                       "recode it: 1 present, 0 absent, -1 uncertain, blank not mentioned.")
+            report.add(r, f"The value {value!r} of label '{label}' is not one of 1, 0, -1, blank.", f"{recode}.")
 
 # %% ../../nbs/core/data/manifest.ipynb #11087437
 def _decode_problems(self: Manifest, report: _Report, images: bool|int, sizes: np.ndarray) -> None:

@@ -8,6 +8,7 @@ __all__ = ['from_csv']
 # %% ../../nbs/core/datasets/own.ipynb #36dc8e00
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -31,12 +32,19 @@ def _own_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     if missing:
         has = ", ".join(map(repr, table.columns[:20]))
         raise InputError(f"The label table lacks the column '{missing[0]}'; it has {has}.", path,
-                         remedy="rename the column, or pass columns={'theirs': 'ours'}.")
+                         remedy="rename the column, or pass columns={'theirs': 'ours'}; "
+                                "in a shell, --columns theirs=ours.")
     return table
+
+# %% ../../nbs/core/datasets/own.ipynb #077a2e3a
+def _tell(read: Labelled, path: Path) -> None:
+    "Say what was guessed."
+    for line in read.said:
+        if "guessed" in line: note(f"{path.name}: {line}")
 
 # %% ../../nbs/core/datasets/own.ipynb #673f3d0d
 def from_csv(path: str|Path,                # table
-             labels: str|list[str]|None = None, # label columns, or the name of one column of findings; None: see `looks_like_label`
+             labels: str|list[str]|None = None, # label columns, or one column of findings; None: see `looks_like_label`
              root: str|Path|None = None,    # folder of the images; default: the table's
              columns: dict|None = None,     # {"theirs": "ours"}
              name: str|None = None,
@@ -46,6 +54,7 @@ def from_csv(path: str|Path,                # table
              outside: bool = False,         # True: paths may lead out of `root`
              separator: str|None = None,    # between the names in a column of findings; None: guessed, and said
              known: Sequence[str] = (),     # labels that are 0 where no cell of the column of findings names them
+             tell: bool = True,             # say what was guessed
             ) -> Manifest:
     """A manifest from your own table, checked; what was read as what stands in `facts["read"]` and in its preview.
 
@@ -54,15 +63,10 @@ def from_csv(path: str|Path,                # table
     table = _own_table(path, columns or {})
     read = read_labels(table, labels, separator, COLUMNS, path)
     with_absent(read, known)
-    _tell(read, path)
-    facts = dict(source=str(path), read=read.said)
+    if tell: _tell(read, path)
+    facts: dict[str, Any] = dict(source=str(path), read=read.said)
     if outside: facts["outside"] = True
+    if labels is None: facts["labels"] = "found"
     root = Path(root) if root else path.parent
     m = Manifest(read.table, read.labels, name or path.stem, root, credentialed, facts=facts)
     return m.check(on_error=on_error) if check else m
-
-
-def _tell(read: Labelled, path: Path) -> None:
-    "Say what was guessed."
-    for line in read.said:
-        if "guessed" in line: note(f"{path.name}: {line}")
