@@ -3,8 +3,9 @@ import ast
 from pathlib import Path
 
 # what stands on each floor, from the ground up: folders of the package, and files at its root
-FLOORS = (("basics", "compat", "markup", "notes", "options"), ("data",), ("phantom", "experts", "evaluation"), ("datasets", "mixture"),
-          ("training", "reading", "reproduction"), ("model",), ("methods", "explorers"),
+FLOORS = (("basics", "compat", "markup", "notes", "options", "terminal"), ("data",), ("phantom", "experts", "evaluation"),
+          ("datasets", "mixture"), ("training", "reading", "reproduction"), ("model",),
+          ("methods", "explorers", "commands"),
           ("doctor", "cli", "widgets"), ("__main__",))
 Arrows = dict[str, set[str]]
 
