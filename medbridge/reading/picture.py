@@ -298,7 +298,7 @@ def interval_plot(table,                   # DataFrame with columns value, low, 
     ax.set_yticks(range(len(lines)), list(map(plot_text, lines)), fontsize=9)
     ax.set_ylim(len(lines) - 0.5, -0.5)
     ax.set_xlabel(words, fontsize=9)
-    if len(kinds) > 1: drawn.legend(loc="outside upper left", ncols=3, fontsize=9, frameon=False)
+    if len(kinds) > 1: drawn.legend(loc="outside upper left", ncols=4, fontsize=9, frameon=False)
     return drawn
 
 # %% ../../nbs/core/reading/picture.ipynb #fa000008
