@@ -311,7 +311,7 @@ def point_plot(points: dict[str, np.ndarray], # name -> (n, 2)
         ax.scatter(*place.T, s=12, alpha=0.7, color=colour, label=plot_text(name))
     ax.set_xlabel(x, fontsize=9)
     ax.set_ylabel(y, fontsize=9)
-    drawn.legend(loc="outside upper left", ncols=2, fontsize=9, frameon=False)
+    drawn.legend(loc="outside upper left", ncols=4, fontsize=9, frameon=False)
     return drawn
 
 # %% ../../nbs/core/reading/picture.ipynb #fa000010
