@@ -250,7 +250,8 @@ def figure(rows: int, columns: int,
            height: float):           # inches
     "A matplotlib figure that is shown once, as a cell's value, and its axes (rows, columns)."
     import matplotlib.pyplot as plt
-    drawn, axes = plt.subplots(rows, columns, figsize=(WIDE, height), dpi=_PER_INCH, layout="constrained", squeeze=False)
+    size = dict(figsize=(WIDE, height), dpi=_PER_INCH)
+    drawn, axes = plt.subplots(rows, columns, layout="constrained", squeeze=False, **size)
     plt.close(drawn)                 # else a notebook would show it a second time
     return drawn, axes
 
