@@ -102,7 +102,7 @@ def _lines(renderable, columns: int) -> list[str]:
     with console.capture() as shown: console.print(renderable, crop=False)
     return [line.rstrip() for line in shown.get().splitlines()]
 
-
+# %% ../nbs/core/terminal.ipynb #3a2911b7
 def _widths(parts: list[_Column], columns: int) -> list[int]:
     "Columns for each part: what it needs, and an equal share of the rest up to what it could use."
     widths = [part.least for part in parts]

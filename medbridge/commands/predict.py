@@ -51,7 +51,7 @@ def _checked(args) -> None:
     check_output(args.output, args.force)
     _form(args)
 
-
+# %% ../../nbs/core/commands/predict.ipynb #0f56f813
 def _noting(found, strange: list) -> Iterator:
     "The same answers; whether each image is unlike the training data is written down."
     for d in found:

@@ -115,7 +115,7 @@ def _spelled(cells: list[list[str]], counts: np.ndarray) -> dict[str, str]: # co
     findings = sorted(set(rows).difference(NO_FINDING))
     return {name: max(rows[name], key=rows[name].__getitem__) for name in findings}
 
-
+# %% ../../nbs/core/data/columns.ipynb #3e70d1ab
 def _refuse_prose(matrix: np.ndarray, counts: np.ndarray, column: str, path) -> None: # (cells, Y) 1 or 0
     "Raise for a column of many names of which most stand in one row: it is a text, or cut at the wrong sign."
     once = int((counts @ matrix == 1).sum())
@@ -132,7 +132,7 @@ class Findings:
     separator: str|None    # None: one finding in a cell
     said: list[str] = field(default_factory=list) # in words
 
-
+# %% ../../nbs/core/data/columns.ipynb #3489e4d9
 def _indicators(cells: list[list[str]], names: list[str]) -> np.ndarray: # folded names -> (cells + 1, Y)
     "1 where a cell names a finding, else 0; the last row is of a blank cell."
     at = {name: j for j, name in enumerate(names)}
@@ -172,7 +172,7 @@ def _cut_in_words(column: str, separator: str|None, guessed: bool, names: list[s
     how = " (guessed; `separator=` says another)" if guessed else ""
     return f"'{column}' is a column of findings between {separator!r}{how}: {some(names, 20)}"
 
-
+# %% ../../nbs/core/data/columns.ipynb #98875715
 def _in_words(column: pd.Series, texts: list[str], separator: str|None, cells: list[list[str]]) -> list[str]:
     "What else was read as what."
     said = []
@@ -214,7 +214,7 @@ class Labelled:
     said: list[str]                # what was read as what, in words
     findings: str|None = None      # the column of findings, if the labels come from one
 
-
+# %% ../../nbs/core/data/columns.ipynb #d485d28b
 def _from_findings(table: pd.DataFrame, column: str, separator: str|None, path) -> Labelled:
     "Labels from a column of findings, beside the other columns."
     found = read_findings(table[column], separator, path)
