@@ -14,7 +14,7 @@ from . import __version__
 from .basics import InputError
 from .commands.evaluate import add_evaluate
 from .commands.fit import add_fit
-from .commands.own_table import pairs_of
+from .commands.own_table import one_or_several, pairs_of
 from .commands.predict import add_predict
 from .commands.written import SKIPPED, add_output, check_output, give, offer
 from .notes import LEVELS, log_level
@@ -139,7 +139,7 @@ def _as_table(report): # of `doctor.examine` -> state, topic, finding, remedy
     rows = [(line.state, line.topic, line.text, line.remedy) for line in report.lines]
     return pd.DataFrame(rows, columns=["state", "topic", "finding", "remedy"])
 
-
+# %% ../nbs/core/cli.ipynb #5a693996
 def _experts(args):
     from medbridge import experts
     check_output(args.output, args.force)
@@ -167,11 +167,11 @@ def _audit_data(args):
     found = datasets.audit(m)
     give(found.table, args.output, text=found.table.drop(columns="serious"))
 
-
+# %% ../nbs/core/cli.ipynb #4cdbdeaf
 def _own_labels(args) -> dict[str, Any]:
     "How a table of one's own is read, where that is said."
     out: dict[str, Any] = {}
-    if args.labels: out["labels"] = args.labels[0] if len(args.labels) == 1 else args.labels
+    if args.labels: out["labels"] = one_or_several(args.labels)
     if args.columns: out["columns"] = pairs_of(args.columns)
     return out
 
@@ -281,8 +281,8 @@ def _add_machine(commands, words):
     command.set_defaults(run=_experts)
 
 # %% ../nbs/core/cli.ipynb #25451ce0
-STATUS = ("Exit status: 0, all is done; 1, a job failed or the machine is not set up; 2, input that cannot be used, with "
-          f"its remedy on standard error; {SKIPPED}, done, but some images or rows were left out and are named; "
+STATUS = ("Exit status: 0, all is done; 1, a job failed or the machine is not set up; 2, input that cannot be used, "
+          f"with its remedy on standard error; {SKIPPED}, done, but some images or rows were left out and are named; "
           "130, stopped by Ctrl-C.")
 
 

@@ -7,13 +7,14 @@ __all__ = ['NARROWEST', 'GAP', 'TEXT', 'width', 'visible', 'wrapped', 'table_tex
 
 # %% ../nbs/core/terminal.ipynb #fc5254e4
 import os, re, sys
-from functools import partial
 
 import pandas as pd
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from .markup import one_line
 
 # %% ../nbs/core/terminal.ipynb #d7ecf617
 NARROWEST = 20 # columns; less is taken as this
@@ -24,7 +25,8 @@ def width(stream=None # default: standard output
     "Columns that there are: `COLUMNS`, else a terminal's; None in a pipe or file, where lines may have any length."
     stream = sys.stdout if stream is None else stream
     asked = os.environ.get("COLUMNS", "").strip()
-    if asked.isdigit() and int(asked): return max(int(asked), NARROWEST)
+    columns = int(asked) if asked.isdigit() else 0
+    if columns: return max(columns, NARROWEST)
     try:
         if not stream.isatty(): return None
         return max(os.get_terminal_size(stream.fileno()).columns, NARROWEST)
@@ -33,14 +35,19 @@ def width(stream=None # default: standard output
 # %% ../nbs/core/terminal.ipynb #fb979406
 def visible(value) -> str:
     "A value as text in one line that a terminal only shows."
-    text = re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", str(value)).replace("\t", " ")
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    text = one_line(value).replace("\t", " ")
+    return "".join(map(_shown, text))
+
+
+def _shown(sign: str) -> str:
+    return sign if sign.isprintable() else sign.encode("unicode_escape").decode()
 
 # %% ../nbs/core/terminal.ipynb #fdcaa90f
 def _cell(value) -> str:
     "A value in a table; nothing for one that is missing."
-    if value is None or value is pd.NA or (isinstance(value, float) and value != value): return ""
-    return visible(f"{value:.6g}" if isinstance(value, float) else value)
+    if value is None or value is pd.NA: return ""
+    if not isinstance(value, float): return visible(value)
+    return "" if value != value else f"{value:.6g}"
 
 # %% ../nbs/core/terminal.ipynb #40b720e8
 GAP = 2    # blanks between columns
@@ -81,8 +88,11 @@ class _Column:
 
 # %% ../nbs/core/terminal.ipynb #97a2ae89
 def _columns(table: pd.DataFrame, keys: int) -> list[_Column]:
-    cells = [list(map(_cell, table.iloc[:, j])) for j in range(table.shape[1])]
-    return [_Column(str(name), own, j < keys) for j, (name, own) in enumerate(zip(table.columns, cells))]
+    parts = []
+    for j, name in enumerate(table.columns):
+        cells = list(map(_cell, table.iloc[:, j]))
+        parts.append(_Column(str(name), cells, j < keys))
+    return parts
 
 
 def _lines(renderable, columns: int) -> list[str]:
@@ -92,14 +102,16 @@ def _lines(renderable, columns: int) -> list[str]:
     with console.capture() as shown: console.print(renderable, crop=False)
     return [line.rstrip() for line in shown.get().splitlines()]
 
-
+# %% ../nbs/core/terminal.ipynb #3a2911b7
 def _widths(parts: list[_Column], columns: int) -> list[int]:
     "Columns for each part: what it needs, and an equal share of the rest up to what it could use."
     widths = [part.least for part in parts]
     rest = columns - GAP*(len(parts) - 1) - sum(widths)
-    order = sorted(range(len(parts)), key=lambda j: parts[j].natural - parts[j].least)
+    wishes = [part.natural - part.least for part in parts]
+    order = sorted(range(len(parts)), key=wishes.__getitem__)
     for done, j in enumerate(order):
-        more = min(max(parts[j].natural - parts[j].least, 0), rest//(len(parts) - done))
+        share = rest//(len(parts) - done)
+        more = min(wishes[j], share)
         widths[j] += more
         rest -= more
     return widths
@@ -110,9 +122,9 @@ def _as_table(parts: list[_Column], columns: int) -> list[str]:
     grid = Table(box=None, pad_edge=False, padding=0)
     for part, wide in zip(parts, _widths(parts, columns)):
         if grid.columns: grid.add_column("", width=GAP)     # by its version rich counts padding into a width, or not
-        side = "right" if part.is_number else "left"
         title = Text("\n".join(_title(part.name, wide)))
-        grid.add_column(title, justify=side, overflow="fold", no_wrap=part.whole, width=wide)
+        grid.add_column(title, justify="right" if part.is_number else "left", overflow="fold",
+                        no_wrap=part.whole, width=wide)
     for row in zip(*(part.cells for part in parts)):
         cells = [cell for text in row for cell in ("", Text(text))]
         grid.add_row(*cells[1:])
@@ -132,11 +144,16 @@ def _broken(line: str, columns: int, more: int) -> list[str]:
     if cell_len(line) <= columns: return [line]
     indent = len(line) - len(line.lstrip())
     hanging = " "*min(indent + more, columns//2)
-    first = Text(line.strip()).wrap(_CONSOLE, columns - indent, overflow="fold")[0].plain.rstrip()
+    first = _cut(line.strip(), columns - indent)[0]
     rest = line.strip()[len(first):].strip()
     if not rest: return [" "*indent + first]
-    others = Text(rest).wrap(_CONSOLE, columns - len(hanging), overflow="fold")
-    return [" "*indent + first, *(hanging + part.plain.rstrip() for part in others)]
+    others = _cut(rest, columns - len(hanging))
+    return [" "*indent + first, *(hanging + part for part in others)]
+
+
+def _cut(text: str, columns: int) -> list[str]:
+    parts = Text(text).wrap(_CONSOLE, columns, overflow="fold")
+    return [part.plain.rstrip() for part in parts]
 
 
 _CONSOLE = Console(width=80, color_system=None, file=open(os.devnull, "w", encoding="utf-8")) # measures, writes nothing
@@ -144,15 +161,17 @@ _CONSOLE = Console(width=80, color_system=None, file=open(os.devnull, "w", encod
 # %% ../nbs/core/terminal.ipynb #27384d01
 def _as_blocks(parts: list[_Column], keys: int, columns: int) -> list[str]:
     "Lines of a block for each row: what names it, then its other cells."
-    names = max((cell_len(part.name) for part in parts[keys:]), default=0)
+    others = parts[keys:]
+    names = max([cell_len(part.name) for part in others], default=0)
     lines = []
     for row in zip(*(part.cells for part in parts)):
         heading = "  ".join(cell for cell in row[:keys] if cell)
         lines += wrapped(heading or "-", columns, 4).splitlines()
-        for part, cell in zip(parts[keys:], row[keys:]):
+        for part, cell in zip(others, row[keys:]):
             if not cell: continue
             filled = part.name + " "*(names - cell_len(part.name))
-            lines += wrapped(f"    {filled}  {cell}", columns, names + 2).splitlines()
+            text = wrapped(f"    {filled}  {cell}", columns, names + 2)
+            lines += text.splitlines()
     return lines
 
 # %% ../nbs/core/terminal.ipynb #fff4cef6
@@ -163,12 +182,12 @@ def table_text(table: pd.DataFrame,
     "A table as text, in which no line is wider than there are columns, and no cell is cut."
     parts = _columns(table, keys)
     if not parts: return ""
-    if not len(table): return wrapped("  ".join(part.name for part in parts), columns)
-    natural = sum(part.natural for part in parts) + GAP*(len(parts) - 1)
-    if columns is None: columns = natural
-    least = sum(part.least for part in parts) + GAP*(len(parts) - 1)
-    lines = _as_table(parts, columns) if least <= columns else _as_blocks(parts, keys, columns)
-    return "\n".join(lines)
+    if not len(table): return wrapped("  ".join([part.name for part in parts]), columns)
+    gaps = GAP*(len(parts) - 1)
+    if columns is None: columns = gaps + sum(part.natural for part in parts)
+    least = gaps + sum(part.least for part in parts)
+    if least > columns: return "\n".join(_as_blocks(parts, keys, columns))
+    return "\n".join(_as_table(parts, columns))
 
 # %% ../nbs/core/terminal.ipynb #011011d5
 def show(what,                  # a table, or lines of text
@@ -178,5 +197,7 @@ def show(what,                  # a table, or lines of text
     "Print a table or lines for whoever reads: see `width`."
     stream = sys.stdout if stream is None else stream
     columns = width(stream)
-    if isinstance(what, pd.DataFrame): print(table_text(what, keys, columns), file=stream)
-    else: print("\n".join(map(partial(wrapped, columns=columns), map(visible, str(what).split("\n")))), file=stream)
+    if isinstance(what, pd.DataFrame):
+        print(table_text(what, keys, columns), file=stream)
+        return
+    for line in str(what).split("\n"): print(wrapped(visible(line), columns), file=stream)

@@ -6,7 +6,7 @@
 __all__ = ['add_evaluate', 'score_table']
 
 # %% ../../nbs/core/commands/evaluate.ipynb #bc821327
-import sys
+import sys, warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -39,11 +39,13 @@ def add_evaluate(commands, words: bool) -> None:
     about = "AUROC of a saved model on your own table, with intervals over patients, counts and calibration"
     usage = "medbridge evaluate MODEL TABLE [--labels NAME ...] [OPTION ...]"
     command = commands.add_parser("evaluate", help=about, usage=usage)
-    offer(command.add_argument("model", metavar="MODEL", help=_OPTIONS["model"]), words)
+    model = command.add_argument("model", metavar="MODEL", help=_OPTIONS["model"])
+    offer(model, words)
     add_table(command, words)
     command.add_argument("--split", metavar="NAME", help=_OPTIONS["split"])
-    command.add_argument("--resamples", type=int, default=1000, metavar="N", help=_OPTIONS["resamples"])
-    command.add_argument("--seed", type=int, default=0, metavar="N", help=_OPTIONS["seed"])
+    for name, default in dict(resamples=1000, seed=0).items():
+        said = _OPTIONS[name]
+        command.add_argument(f"--{name}", type=int, default=default, metavar="N", help=said)
     command.add_argument("--device", default="auto", help=_OPTIONS["device"])
     add_output(command, words)
     command.set_defaults(run=_evaluate)
@@ -52,18 +54,21 @@ def add_evaluate(commands, words: bool) -> None:
 def _evaluate(args) -> int:
     "Read, look, predict, score. Raises `InputError` before long work."
     check_output(args.output, args.force)
-    if args.resamples < 2: raise InputError(f"--resamples {args.resamples} gives no interval.", remedy="1000 is usual.")
+    if args.resamples < 2:
+        problem = f"--resamples {args.resamples} gives no interval."
+        raise InputError(problem, remedy="1000 is usual.")
     first = read_table(args)
     _part(first, args.split)                                # faults of the table, before a model is read
     device = choose_device(args.device)
     model = saved_model(args.model)
-    whole, renamed = _matched(read_table(args, known=_unnamed(first, model.labels)), model.labels)
+    whole, renamed = _matched(_with_unnamed(args, first, model.labels), model.labels)
     m = with_images(_part(whole, args.split), args)
     answer = _answer(model, m, device)
     table, facts = _scored(args, model, m, answer)
-    said = [*in_words(m), *renamed, *_said(model, m, answer, facts)]
-    show("\n".join([*said, *left_out(m)]), stream=sys.stderr)
-    give(table, args.output, facts=facts, rows="labels", text=_shown(table))
+    said = in_words(m) + renamed + _said(model, m, answer, facts) + left_out(m)
+    show("\n".join(said), stream=sys.stderr)
+    give(table, args.output, facts=facts, rows="labels",
+         text=_shown(table))
     return SKIPPED if m.facts.get("skipped") else 0
 
 # %% ../../nbs/core/commands/evaluate.ipynb #ec8a70a8
@@ -71,7 +76,8 @@ def _part(m: "Manifest", split: str|None) -> "Manifest":
     "The images that are tested. Raises `InputError` for a part that there is not."
     there = parts_of(m)
     if split is None and not there: return m
-    if split is not None or "test" in there: return m.split(split or "test")
+    if split is not None: return m.split(split)
+    if "test" in there: return m.split("test")
     problem = f"No image is in the part 'test', but in {', '.join(map(repr, there))}."
     raise InputError(problem, m.facts.get("source"), remedy="say which part is tested: --split NAME.")
 
@@ -86,23 +92,37 @@ def _meaning(label: str) -> str:
 def _unnamed(m: "Manifest", labels: Sequence[str]) -> list[str]: # labels: of the model
     "Labels that the table names in no way."
     meant = set(map(_meaning, m.labels))
-    return [label for label in labels if label not in m.labels and _meaning(label) not in meant]
+    def is_named(label): return label in m.labels or _meaning(label) in meant
+    return [label for label in labels if not is_named(label)]
+
+# %% ../../nbs/core/commands/evaluate.ipynb #ed522091
+def _with_unnamed(args, first: "Manifest", labels: Sequence[str]) -> "Manifest": # labels: of the model
+    "The table read again where a column of findings says that labels are absent; warnings were said before."
+    known = _unnamed(first, labels)
+    if not known: return first
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read_table(args, known=known)
 
 
 def _found(m: "Manifest", labels: Sequence[str]) -> dict[str, str]: # labels: of the model -> theirs -> the model's
     "Labels of the model that the table has. Raises `InputError` where several could be one, or none is there."
     meant: dict[str, list[str]] = {}
-    for label in m.labels: meant.setdefault(_meaning(label), []).append(label)
+    for label in m.labels:
+        same = meant.setdefault(_meaning(label), [])
+        same.append(label)
     found, source = {}, m.facts.get("source")
     for label in labels:
-        theirs = [label] if label in m.labels else meant.get(_meaning(label), [])
+        theirs = meant.get(_meaning(label), [])
+        if label in m.labels: theirs = [label]
         if len(theirs) > 1:
             problem = f"Several columns could be the label '{label}': {some(theirs)}."
             raise InputError(problem, source, remedy="name the labels that count with --labels.")
         if theirs: found[theirs[0]] = label
     if found: return found
     problem = f"The table has none of the model's labels; it has {some(m.labels, 20)}."
-    raise InputError(problem, source, remedy=f"the model's are {some(list(labels), 20)}.")
+    ours = some(list(labels), 20)
+    raise InputError(problem, source, remedy=f"the model's are {ours}.")
 
 # %% ../../nbs/core/commands/evaluate.ipynb #d07c8ffe
 def _matched(m: "Manifest", labels: Sequence[str]) -> tuple["Manifest", list[str]]: # labels: of the model
@@ -114,7 +134,9 @@ def _matched(m: "Manifest", labels: Sequence[str]) -> tuple["Manifest", list[str
     if absent: said.append(f"  not in the table, so not tested: {', '.join(absent)}")
     kept = m.with_labels(list(found))
     table = kept.table.rename(columns=other)
-    return replace(kept, table=table, labels=list(found.values()), facts=dict(kept.facts)), said
+    renamed = replace(kept, table=table, labels=list(found.values()),
+                      facts=dict(kept.facts))
+    return renamed, said
 
 # %% ../../nbs/core/commands/evaluate.ipynb #f7c55831
 def _long_rows(targets: "np.ndarray", logits: "np.ndarray", labels: list[str], patients,
@@ -122,13 +144,15 @@ def _long_rows(targets: "np.ndarray", logits: "np.ndarray", labels: list[str], p
     "Label, and macro -> counts, AUROC with its interval, average precision."
     from medbridge.evaluation.evaluate import evaluate
     rows: dict[str, dict[str, Any]] = {}
-    for r in evaluate(targets, dict(model=logits), labels, patients, resamples, seed).itertuples():
-        row = rows.setdefault(r.label, dict(label=r.label, positive=r.n_pos, negative=r.n_neg))
+    scored = evaluate(targets, dict(model=logits), labels, patients, resamples, seed)
+    for r in scored.itertuples():
+        counted = dict(label=r.label, positive=r.n_pos, negative=r.n_neg)
+        row = rows.setdefault(r.label, counted)
         row[r.metric] = r.value
         if r.metric == "auroc": row |= dict(low=r.low, high=r.high)
     return rows
 
-
+# %% ../../nbs/core/commands/evaluate.ipynb #b145c86c
 def score_table(targets: "np.ndarray",       # (n, Y) 1, 0, NaN
                 logits: "np.ndarray",        # (n, Y)
                 probabilities: "np.ndarray", # (n, Y)
@@ -136,49 +160,67 @@ def score_table(targets: "np.ndarray",       # (n, Y) 1, 0, NaN
                 patients,                    # (n,)
                 resamples=1000, seed=0,
                ) -> "pd.DataFrame":          # label, positive, negative, auroc, low, high, auprc, ece, brier
-    "AUROC with its 95 % interval over patients, average precision, calibration error, Brier score; last the macro mean."
+    "AUROC with its 95 % interval over patients, average precision, calibration error, Brier score; and macro means."
     import pandas as pd
     from medbridge.evaluation.statistics import brier, ece
     rows = _long_rows(targets, logits, labels, patients, resamples, seed)
     each = [rows[label] for label in labels]
-    for row, y, p in zip(each, targets.T, probabilities.T): row |= dict(ece=ece(y, p), brier=brier(y, p))
-    macro = rows.get("macro")
-    if macro and "macro" not in labels: each.append(macro | dict(positive=None, negative=None) | _means(each))
+    for row, y, p in zip(each, targets.T, probabilities.T):
+        row["ece"] = ece(y, p)
+        row["brier"] = brier(y, p)
+    if "macro" in rows and "macro" not in labels:
+        counted = dict(positive=None, negative=None)
+        each.append({**rows["macro"], **counted, **_means(each)})
     names = ["label", "positive", "negative", "auroc", "low", "high", "auprc", "ece", "brier"]
-    return pd.DataFrame(each, columns=names).astype(dict(positive="Int64", negative="Int64"))
+    table = pd.DataFrame(each, columns=names)
+    return table.astype(dict(positive="Int64", negative="Int64"))
 
 
 def _means(rows: list[dict[str, Any]]) -> dict[str, float]:
     "Macro means of the calibration, over the labels that the AUROC's is taken over."
     import numpy as np
     both = [row for row in rows if row["positive"] and row["negative"]]
-    return {name: float(np.nanmean([row[name] for row in both])) for name in ("ece", "brier")}
+    def mean(name): return float(np.nanmean([row[name] for row in both]))
+    return dict(ece=mean("ece"), brier=mean("brier"))
 
 # %% ../../nbs/core/commands/evaluate.ipynb #fef30eeb
-def _number(value: float, digits=3) -> str: return "-" if value != value else f"{value:.{digits}f}"
+def _number(value: float) -> str: return "-" if value != value else f"{value:.3f}"
+
+
+def _of(positive: int|None, negative: int|None) -> str: # of a label; None in the row of the mean
+    return "" if positive is None or negative is None else f"{positive}/{positive + negative}"
+
+
+def _ends(low: float, high: float) -> str:
+    if low != low: return "-"
+    return f"{_number(low)} to {_number(high)}"
 
 
 def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
     "The scores as a reader wants them."
-    import pandas as pd
-    ends = [f"{_number(low)} to {_number(high)}" if low == low else "-" for low, high in zip(table.low, table.high)]
-    shown = pd.DataFrame(dict(label=table.label, positive=table.positive, negative=table.negative))
+    shown = table[["label"]].copy()
+    counted = table[["positive", "negative"]].astype(object)
+    counted = counted.where(counted.notna(), None)
+    shown["positive"] = list(map(_of, counted.positive, counted.negative))
     shown["AUROC"] = list(map(_number, table.auroc))
-    shown["95 % interval"] = ends
-    for column, title in dict(auprc="AP", ece="ECE", brier="Brier").items():
+    shown["95 % interval"] = list(map(_ends, table.low, table.high))
+    titles = dict(auprc="AP", ece="ECE", brier="Brier")
+    for column, title in titles.items():
         shown[title] = list(map(_number, table[column]))
     return shown
 
 # %% ../../nbs/core/commands/evaluate.ipynb #e881a9bb
 def _said(model, m: "Manifest", answer, facts: dict[str, Any]) -> list[str]:
     "What a reader must know of the numbers."
-    lines = [f"  -1 is read as {facts['uncertain']}, blank as {facts['blank']}, as in the model's training",
+    read = "  -1 is read as {uncertain}, blank as {blank}, as in the model's training"
+    lines = [read.format(**facts),
              "  ECE and Brier are of calibrated probabilities" if facts["calibrated"] else
              "  the model is not calibrated: ECE and Brier are of its plain probabilities"]
     targets = m.targets(facts["uncertain"], facts["blank"])
-    lacking = [label for label, y in zip(m.labels, targets.T) if not ((y == 1).any() and (y == 0).any())]
+    lacking = [label for label, y in zip(m.labels, targets.T) if not {0, 1} <= set(y)]
     if lacking: lines.append(f"  without positives or without negatives, so in no mean: {', '.join(lacking)}")
-    if facts["unlike"]: lines.append(f"  {facts['unlike']:,} of {len(m):,} images are unlike the training data")
+    unlike = facts["unlike"]
+    if unlike: lines.append(f"  {unlike:,} of {len(m):,} images are unlike the training data")
     on_these = "  the model was trained on these images: the numbers say nothing of others"
     if facts["trained_on_these"]: lines.append(on_these)
     return [*lines, facts["statement"]]
@@ -189,18 +231,18 @@ def _answer(model, m: "Manifest", device: str):
     for part in (*model.experts, model.bridge): part.to(device)
     return model.predict_store(model.store(m, full_disk="recompute"))
 
-
+# %% ../../nbs/core/commands/evaluate.ipynb #e6c39833
 def _scored(args, model, m: "Manifest", answer) -> tuple["pd.DataFrame", dict[str, Any]]:
     "A row for each label and for their mean; what belongs to the whole."
     at = [model.labels.index(label) for label in m.labels]
     targets = m.targets(model.config.uncertain, model.config.blank)
     calibrated = model.calibration is not None
     probabilities = model.calibration(answer.logits)[0] if calibrated else answer.probabilities
-    table = score_table(targets, answer.logits[:, at], probabilities[:, at], m.labels, m.patients,
-                        args.resamples, args.seed)
+    scores = (answer.logits[:, at], probabilities[:, at])
+    table = score_table(targets, *scores, m.labels, m.patients, args.resamples, args.seed)
     return table, _facts(args, model, m, answer)
 
-
+# %% ../../nbs/core/commands/evaluate.ipynb #01756811
 def _facts(args, model, m: "Manifest", answer) -> dict[str, Any]:
     "What was tested, on what, and how."
     import medbridge
@@ -209,8 +251,10 @@ def _facts(args, model, m: "Manifest", answer) -> dict[str, Any]:
     trained = (model.facts.get("data") or {}).get("fingerprint")
     unlike = None if answer.unlike is None else int(answer.unlike.sum())
     return dict(
-        model=args.model, table=args.table, part=parts[0] if len(parts) == 1 else "all", images=len(m),
-        patients=int(m.table.patient_id.nunique()), uncertain=model.config.uncertain, blank=model.config.blank,
+        model=args.model, table=args.table, images=len(m),
+        part=parts[0] if len(parts) == 1 else "all",
+        patients=int(m.table.patient_id.nunique()),
+        uncertain=model.config.uncertain, blank=model.config.blank,
         resamples=args.resamples, seed=args.seed, calibrated=model.calibration is not None, unlike=unlike,
         trained_on_these=m.fingerprint == trained, skipped=m.facts.get("skipped", []),
         version=medbridge.__version__, statement=STATEMENT)

@@ -20,6 +20,8 @@ if TYPE_CHECKING: from medbridge.data.manifest import Manifest
 
 # %% ../../nbs/core/commands/fit.ipynb #48211148
 EXPERTS = ("lite0-imagenet", "tinysiglip-radio")
+_NUMBERS = dict(views=5, epochs=30, seed=0)
+_POLICIES = dict(uncertain=["ignore", "zeros", "ones"], blank=["zero", "ignore"])
 _OPTIONS = dict(
     output="folder of the saved model; a new one",
     experts="names, folders or models of the Hub; see `medbridge experts` (default: lite0-imagenet tinysiglip-radio)",
@@ -40,12 +42,16 @@ def add_fit(commands, words: bool) -> None:
     about = "a model of your own from a table of images and labels, saved into a folder"
     command = commands.add_parser("fit", help=about, usage=usage)
     add_table(command, words)
-    offer(command.add_argument("--output", metavar="FOLDER", required=True, help=_OPTIONS["output"]), words)
-    command.add_argument("--experts", nargs="+", metavar="NAME", default=list(EXPERTS), help=_OPTIONS["experts"])
-    for name, default in (("views", 5), ("epochs", 30), ("seed", 0)):
-        command.add_argument(f"--{name}", type=int, default=default, metavar="N", help=_OPTIONS[name])
-    for name, choices in (("uncertain", ["ignore", "zeros", "ones"]), ("blank", ["zero", "ignore"])):
-        command.add_argument(f"--{name}", choices=choices, default=choices[0], help=_OPTIONS[name])
+    output = command.add_argument("--output", metavar="FOLDER", required=True, help=_OPTIONS["output"])
+    offer(output, words)
+    command.add_argument("--experts", nargs="+", metavar="NAME", default=list(EXPERTS),
+                         help=_OPTIONS["experts"])
+    for name, default in _NUMBERS.items():
+        said = _OPTIONS[name]
+        command.add_argument(f"--{name}", type=int, default=default, metavar="N", help=said)
+    for name, choices in _POLICIES.items():
+        usual, said = choices[0], _OPTIONS[name]
+        command.add_argument(f"--{name}", choices=choices, default=usual, help=said)
     command.add_argument("--device", default="auto", help=_OPTIONS["device"])
     command.add_argument("--force", action="store_true", help=_OPTIONS["force"])
     command.set_defaults(run=_fit)
@@ -78,7 +84,7 @@ def _fit(args) -> int:
 def _is_model(folder: Path) -> bool:
     return all((folder/name).is_file() for name in ("config.json", "model.safetensors"))
 
-
+# %% ../../nbs/core/commands/fit.ipynb #53414a64
 def _folders(args) -> tuple[Path, Path]: # of the model, of what is unfinished
     "Raise `InputError` for a folder that is there, or numbers that make no training."
     output = Path(args.output)
@@ -86,9 +92,10 @@ def _folders(args) -> tuple[Path, Path]: # of the model, of what is unfinished
         remedy = "add --force to replace it, or name another." if _is_model(output) else "name a new folder."
         what = "A saved model" if _is_model(output) else "Something that is no saved model"
         raise InputError(f"{what} is there already.", output, remedy=remedy)
-    for name, least in (("views", 1), ("epochs", 0)):
-        if getattr(args, name) >= least: continue
-        raise InputError(f"--{name} {getattr(args, name)} makes no training.", remedy=f"give {least} or more.")
+    for name, least in dict(views=1, epochs=0).items():
+        value = getattr(args, name)
+        if value >= least: continue
+        raise InputError(f"--{name} {value} makes no training.", remedy=f"give {least} or more.")
     return output, output.with_name(output.name + ".unfinished")
 
 # %% ../../nbs/core/commands/fit.ipynb #8fc9b55b
@@ -101,7 +108,9 @@ def _parts(m: "Manifest") -> dict[str, "Manifest"]: # train, and val, test where
                          remedy="name the column that does with --split-column, or divide the patients with "
                                 f"--shares 0.7 0.1 0.2; in Python: `{DIVIDE}`.")
     if "train" not in there:
-        raise InputError(f"No image is in the part 'train', but in {', '.join(map(repr, there))}.", m.facts.get("source"), remedy="write train, val and test into the split column.")
+        problem = f"No image is in the part 'train', but in {', '.join(map(repr, there))}."
+        raise InputError(problem, m.facts.get("source"),
+                         remedy="write train, val and test into the split column.")
     return {name: m.split(name) for name in there}
 
 # %% ../../nbs/core/commands/fit.ipynb #9cdb3eb1
@@ -112,11 +121,12 @@ _DECIDE = ("experts", "views", "epochs", "seed", "uncertain", "blank")
 def _wanted(args, parts: dict[str, "Manifest"]) -> dict[str, Any]:
     "What decides a run."
     wanted: dict[str, Any] = {name: getattr(args, name) for name in _DECIDE}
-    wanted |= dict(table={name: part.fingerprint for name, part in parts.items()}, labels=parts["train"].labels,
-                   scale=parts["train"].scale)
+    wanted["table"] = {name: part.fingerprint for name, part in parts.items()}
+    wanted["labels"] = parts["train"].labels
+    wanted["scale"] = parts["train"].scale
     return wanted
 
-
+# %% ../../nbs/core/commands/fit.ipynb #9fa376cc
 def _check_unfinished(unfinished: Path, wanted: dict[str, Any], force: bool) -> None:
     "Raise `InputError` where an unfinished run was asked for something else; what has no checkpoint is none."
     if force: shutil.rmtree(unfinished, ignore_errors=True)
@@ -133,13 +143,13 @@ def _trained(args, parts: dict[str, "Manifest"], device: str, checkpoint: Path):
     "A model that was trained, and calibrated where there are images for it."
     from medbridge.model import MedBridge
     train, val = parts["train"], parts.get("val")
-    model = MedBridge(train.labels, args.experts, args.views, device, seed=args.seed, uncertain=args.uncertain,
-                      blank=args.blank)
+    model = MedBridge(train.labels, args.experts, args.views, device,
+                      seed=args.seed, uncertain=args.uncertain, blank=args.blank)
     model.fit(train, val, epochs=args.epochs, checkpoint=checkpoint)
     if val is not None: model.calibrate(val)
     return model
 
-
+# %% ../../nbs/core/commands/fit.ipynb #b510c59b
 def _result(args, model, parts: dict[str, "Manifest"]) -> list[str]:
     "What came of it."
     value = model.facts.get("val_macro_auroc")
@@ -148,10 +158,10 @@ def _result(args, model, parts: dict[str, "Manifest"]) -> list[str]:
         reached = "no AUROC, for no label has both classes there" if value is None else f"macro AUROC {value:.3f}"
         chosen = f"on the part 'val', which also chose the epoch: {reached}; calibrated on it"
     lines = [chosen, f"saved: {args.output}"]
-    if model.facts.get("stopped"): lines.insert(0, model.facts["stopped"])
-    return lines
+    stopped = model.facts.get("stopped")
+    return [stopped, *lines] if stopped else lines
 
-
+# %% ../../nbs/core/commands/fit.ipynb #b5c69806
 def _next(args, columns: int|None) -> str:
     "What to type next."
     said = ["medbridge", "evaluate", args.output, *table_words(args), "--split", "test"]

@@ -10,6 +10,7 @@ import sys, warnings
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from textwrap import indent
 from typing import Callable, Iterator
 
 from ..basics import InputError
@@ -43,13 +44,14 @@ def _checked(args) -> None:
     missing = [f for f in args.images if not Path(f).is_file()]
     if missing: raise InputError("There is no such image.", missing[0], remedy="check the path.")
     if args.top < 1:
-        drawn = [f"--{name}" for name in ("explain", "dicom") if getattr(args, name)] or ["--top"]
+        drawn = [f"--{name}" for name in ("explain", "dicom") if getattr(args, name)]
+        options = " and ".join(drawn) or "--top"
         problem = f"Heat maps for {args.top} labels asked for."
-        raise InputError(problem, remedy=f"ask for at least one, or leave {' and '.join(drawn)} out.")
+        raise InputError(problem, remedy=f"ask for at least one, or leave {options} out.")
     check_output(args.output, args.force)
     _form(args)
 
-
+# %% ../../nbs/core/commands/predict.ipynb #0f56f813
 def _noting(found, strange: list) -> Iterator:
     "The same answers; whether each image is unlike the training data is written down."
     for d in found:
@@ -69,10 +71,11 @@ def _as_text(d, columns: int|None) -> str: # of the terminal; None: of any numbe
     "One diagnosis for a reader: image, warnings, a row for each label."
     from medbridge.reading.diagnose import shown_table
     from medbridge.terminal import table_text
-    lines = [wrapped(visible(d.image), columns, 4)]
-    lines += [wrapped(f"  warning: {visible(words)}", columns, 4) for words in d.warnings]
-    table = table_text(shown_table(d.table), columns=columns and columns - 2)
-    return "\n".join([*lines, *(f"  {line}" for line in table.splitlines())])
+    above = [d.image, *map("  warning: {}".format, d.warnings)]
+    lines = [wrapped(visible(line), columns, 4) for line in above]
+    inside = None if columns is None else columns - 2
+    table = table_text(shown_table(d.table), columns=inside)
+    return "\n".join([*lines, indent(table, "  ")])
 
 # %% ../../nbs/core/commands/predict.ipynb #a84df223
 def _entry(d, form: str, first: bool, columns: int|None) -> str:
@@ -137,8 +140,9 @@ def _predict(args):
         warnings.filterwarnings("ignore", message=".* images could not be read")   # said at the end
         with _sink(args.output) as write:
             for text in _in_format(_noting(found, strange), _form(args), width()): write(text)
-    said = [*_strangers(strange), *_caveats(gaps(model.facts), args.explain, model.gates_in_words),
-            *unread_lines(skipped)]
+    said = _strangers(strange)
+    said += _caveats(gaps(model.facts), args.explain, model.gates_in_words)
+    said += unread_lines(skipped)
     show("\n".join(said), stream=sys.stderr)
     return SKIPPED if skipped else 0
 

@@ -81,7 +81,8 @@ def save_table(table: "pd.DataFrame", file: str|Path,
     if Path(file).suffix.lower() == ".csv":
         save_csv(table, file)
         return
-    whole = records(table) if facts is None else {**facts, rows: records(table)}
+    whole: Any = records(table)
+    if facts is not None: whole = {**facts, rows: whole}
     text = json.dumps(whole, indent=1, ensure_ascii=False, default=str)
     with atomic_path(file) as part: part.write_text(text + "\n", encoding="utf-8")
 
@@ -105,4 +106,5 @@ def unread_lines(skipped: list, # of what has `image` and `problem`
     if not skipped: return []
     width = max(len(u.image) for u in skipped)
     many = f"{len(skipped):,} images were" if len(skipped) > 1 else "1 image was"
-    return [f"\n{many} not read, and have no answer:", *(f"  {u.image:{width}}  {u.problem}" for u in skipped)]
+    lines = [f"  {u.image:{width}}  {u.problem}" for u in skipped]
+    return [f"\n{many} not read, and have no answer:", *lines]

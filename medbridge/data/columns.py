@@ -25,7 +25,8 @@ def _in_any_case(value) -> str: return str(value).strip().casefold()
 def _meant(column: pd.Series) -> dict: # value as it is written -> 1, 0
     "Words of a column that mean 1 or 0."
     each = pd.unique(column.dropna())
-    return {value: float(WORDS[_in_any_case(value)]) for value in each if _in_any_case(value) in WORDS}
+    read = {value: WORDS.get(_in_any_case(value)) for value in each}
+    return {value: float(number) for value, number in read.items() if number is not None}
 
 # %% ../../nbs/core/data/columns.ipynb #53b2c5ca
 def some(names: Sequence[str], most=8) -> str:
@@ -50,7 +51,8 @@ def read_words(table: pd.DataFrame,
         meant = _meant(table[label])
         if not meant: continue
         each = pd.unique(table[label].dropna())
-        table[label] = table[label].map({value: meant.get(value, value) for value in each})
+        read = {value: meant.get(value, value) for value in each}
+        table[label] = table[label].map(read)
         said.setdefault(_pairs(meant), []).append(label)
     return table, [f"{words} in {some(columns)}" for words, columns in said.items()]
 
@@ -74,7 +76,9 @@ SEPARATORS = ("|", ";", ",")
 NO_FINDING = ("no finding", "no findings")
 
 
-def _fold(name: str) -> str: return " ".join(name.replace("_", " ").split()).casefold()
+def _fold(name: str) -> str:
+    words = name.replace("_", " ").split()
+    return " ".join(words).casefold()
 
 
 def _guessed(cells: Sequence[str]) -> str|None:
@@ -97,7 +101,7 @@ def _refuse_both(cells: list[list[str]], codes: np.ndarray, column: str, path) -
         if not without or len(without) == len(names): continue
         row = int(np.flatnonzero(codes == i)[0]) + 1
         others = [n for n in names if n not in without]
-        problem = f"The column '{column}' says {without[0]!r} and names {some(others)}."
+        problem = f"The column '{column}' says '{without[0]}' and names {some(others)}."
         raise InputError(problem, path, row, "keep one of them.")
 
 # %% ../../nbs/core/data/columns.ipynb #1b99696c
@@ -108,14 +112,16 @@ def _spelled(cells: list[list[str]], counts: np.ndarray) -> dict[str, str]: # co
         for name in names:
             ways = rows.setdefault(_fold(name), {})
             ways[name] = ways.get(name, 0) + int(n)
-    return {name: max(rows[name], key=rows[name].__getitem__) for name in sorted(rows) if name not in NO_FINDING}
+    findings = sorted(set(rows).difference(NO_FINDING))
+    return {name: max(rows[name], key=rows[name].__getitem__) for name in findings}
 
-
+# %% ../../nbs/core/data/columns.ipynb #3e70d1ab
 def _refuse_prose(matrix: np.ndarray, counts: np.ndarray, column: str, path) -> None: # (cells, Y) 1 or 0
     "Raise for a column of many names of which most stand in one row: it is a text, or cut at the wrong sign."
     once = int((counts @ matrix == 1).sum())
-    if matrix.shape[1] <= 30 or once*2 <= matrix.shape[1]: return
-    problem = f"The column '{column}' names {matrix.shape[1]:,} findings, and {once:,} of them stand in one row only."
+    n = matrix.shape[1]
+    if n <= 30 or once*2 <= n: return
+    problem = f"The column '{column}' names {n:,} findings, and {once:,} of them stand in one row only."
     raise InputError(problem, path, remedy="is it a text? name the right column, or its separator: `separator=\"|\"`.")
 
 # %% ../../nbs/core/data/columns.ipynb #07c45b02
@@ -126,7 +132,7 @@ class Findings:
     separator: str|None    # None: one finding in a cell
     said: list[str] = field(default_factory=list) # in words
 
-
+# %% ../../nbs/core/data/columns.ipynb #3489e4d9
 def _indicators(cells: list[list[str]], names: list[str]) -> np.ndarray: # folded names -> (cells + 1, Y)
     "1 where a cell names a finding, else 0; the last row is of a blank cell."
     at = {name: j for j, name in enumerate(names)}
@@ -154,9 +160,10 @@ def read_findings(column: pd.Series,
     if not spelled: raise InputError(f"The column '{name}' names no finding.", path, remedy="name another column.")
     matrix = _indicators(cells, list(spelled))
     _refuse_prose(matrix[:-1], counts, name, path)
-    values = pd.DataFrame(matrix[codes], columns=list(spelled.values()), index=column.index)  # the code of a blank is -1
-    said = [_cut_in_words(name, cut, separator is None, list(spelled.values())), *_in_words(column, texts, cut, cells)]
-    return Findings(values, cut, said)
+    names = list(spelled.values())
+    values = pd.DataFrame(matrix[codes], columns=names, index=column.index)  # the code of a blank is -1
+    said = _cut_in_words(name, cut, separator is None, names)
+    return Findings(values, cut, [said, *_in_words(column, texts, cut, cells)])
 
 # %% ../../nbs/core/data/columns.ipynb #669fcf1e
 def _cut_in_words(column: str, separator: str|None, guessed: bool, names: list[str]) -> str:
@@ -165,14 +172,15 @@ def _cut_in_words(column: str, separator: str|None, guessed: bool, names: list[s
     how = " (guessed; `separator=` says another)" if guessed else ""
     return f"'{column}' is a column of findings between {separator!r}{how}: {some(names, 20)}"
 
-
+# %% ../../nbs/core/data/columns.ipynb #98875715
 def _in_words(column: pd.Series, texts: list[str], separator: str|None, cells: list[list[str]]) -> list[str]:
     "What else was read as what."
     said = []
     named = {_fold(n) for names in cells for n in names}
     if named & set(NO_FINDING): said.append("'No Finding' is 0 for all of them")
-    others = [s for s in SEPARATORS if s != separator and any(s in text for text in texts)]
-    if others: said.append(f"{' and '.join(map(repr, others))} in '{column.name}' are part of names")
+    signs = set("".join(texts))
+    others = [repr(s) for s in SEPARATORS if s != separator and s in signs]
+    if others: said.append(f"{' and '.join(others)} in '{column.name}' are part of names")
     blank = int(column.isna().sum())
     if blank: said.append(f"'{column.name}' is blank in {blank:,} rows: all labels are missing there")
     return said
@@ -206,7 +214,7 @@ class Labelled:
     said: list[str]                # what was read as what, in words
     findings: str|None = None      # the column of findings, if the labels come from one
 
-
+# %% ../../nbs/core/data/columns.ipynb #d485d28b
 def _from_findings(table: pd.DataFrame, column: str, separator: str|None, path) -> Labelled:
     "Labels from a column of findings, beside the other columns."
     found = read_findings(table[column], separator, path)
@@ -220,10 +228,12 @@ def _from_findings(table: pd.DataFrame, column: str, separator: str|None, path) 
 
 def _beside(table: pd.DataFrame, labels: Sequence[str], fields: Sequence[str], column: str|None) -> list[str]:
     "Columns that are neither a field nor a label, in words."
-    others = [c for c in table.columns if c not in (*fields, *labels, column) and not table[c].isna().all()]
+    known = {*fields, *labels, column}
+    others = [c for c in table.columns if c not in known and table[c].notna().any()]
     texts = [c for c in others if _is_text(table[c])]
-    kinds = (("text", texts), ("numbers", [c for c in others if c not in texts]))
-    return [f"no labels, kept beside them ({kind}): {some(names)}" for kind, names in kinds if names]
+    kinds = dict(text=texts, numbers=[c for c in others if c not in texts])
+    beside = "no labels, kept beside them"
+    return [f"{beside} ({kind}): {some(names)}" for kind, names in kinds.items() if names]
 
 # %% ../../nbs/core/data/columns.ipynb #8588d3c9
 def _named_columns(table: pd.DataFrame, labels: str|Sequence[str]|None, fields: Sequence[str]) -> list[str]:
@@ -248,8 +258,8 @@ def _names_findings(column: pd.Series) -> bool:
 # %% ../../nbs/core/data/columns.ipynb #e4d676a3
 def _no_label(table: pd.DataFrame, fields: Sequence[str], path) -> InputError:
     "Where no column is a label: what could be one."
-    own = [c for c in table.columns if c not in fields]
-    texts = [c for c in own if _is_text(table[c]) and table[c].notna().any()]
+    own = table.drop(columns=list(fields), errors="ignore").dropna(axis=1, how="all")
+    texts = [c for c in own if _is_text(own[c])]
     remedy = "add one column per label with 1, 0, -1 or blank, or name them with labels=[...]."
     if texts: remedy += f" A column of findings is named alone: labels={texts[0]!r}; columns of text: {some(texts)}."
     return InputError("The table has no label column.", path, remedy=remedy)
@@ -284,8 +294,9 @@ def with_absent(read: Labelled, labels: Sequence[str]) -> list[str]: # those tha
     there = {_fold(name) for name in (*read.labels, *read.table.columns)}
     absent = [label for label in labels if _fold(label) not in there]
     blank = read.table[read.findings].isna()
-    columns = pd.DataFrame({label: np.where(blank, np.nan, 0) for label in absent}, index=read.table.index)
-    read.table = pd.concat([read.table, columns.astype(np.float32)], axis=1)
+    values = np.where(blank, np.nan, 0).astype(np.float32)
+    columns = pd.DataFrame(dict.fromkeys(absent, values), index=read.table.index)
+    read.table = pd.concat([read.table, columns], axis=1)
     read.labels = [*read.labels, *absent]
     if absent: read.said.append(f"named in no row, so 0 in all: {some(absent)}")
     return absent

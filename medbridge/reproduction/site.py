@@ -263,8 +263,11 @@ def _command(parser: argparse.ArgumentParser, does: str) -> list[str]:
 
 # %% ../../nbs/core/reproduction/site.ipynb #5031ed04
 _COMMANDS = """Written from the command's own grammar. `medbridge` and `python -m medbridge` are the same command; \
-`medbridge COMMAND --help` says the same in a terminal. Input that cannot be used is one line on standard error and exit \
-status 2; 3 means that some of it was left out.
+`medbridge COMMAND --help` says the same in a terminal. Exit status 0 means that all is \
+done; 1, that a job failed or the machine is not set up; 2, input that cannot be used, with its remedy on standard error; \
+3, that some images or rows were left out and are named; 130, that it was stopped. On a terminal tables are laid out for its \
+width, or for `COLUMNS`; in a pipe or a file one row is one line and nothing is left out. `--output FILE` writes a table as CSV or \
+JSON, by the ending of the name.
 """
 
 
