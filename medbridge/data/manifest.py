@@ -760,8 +760,8 @@ def _iter(self: Manifest) -> Iterator[Sample]: return iter(Samples(self))
 
 
 Manifest.samples = _samples
-Manifest.__getitem__ = _getitem # type: ignore[attr-defined]
-Manifest.__iter__ = _iter       # type: ignore[attr-defined]
+Manifest.__getitem__ = _getitem # type: ignore[attr-defined, misc]
+Manifest.__iter__ = _iter       # type: ignore[attr-defined, misc]
 
 # %% ../../nbs/core/data/manifest.ipynb #da7a5e09
 def _to_huggingface(self: Manifest): # -> datasets.Dataset

@@ -445,7 +445,7 @@ class Mixture:
                  experts=EXPERTS,           # names, or Expert objects
                  views: Views|int = 5,      # number of views, or how they are sampled
                  device=None,               # torch device
-                 prompts: Callable = text_embeddings, # (expert, labels) -> (Y, 2, E); `blank_text` before weights are read
+                 prompts: Callable = text_embeddings, # (expert, labels) -> (Y, 2, E); `blank_text`: weights are read later
                  **options):                # of `Config`: they stand in the signature
         check_device(device)
         self.labels = label_list(labels)
