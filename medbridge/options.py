@@ -22,7 +22,7 @@ def keywords(f: Callable) -> list[str]:
     named = [p.name for p in inspect.signature(f).parameters.values() if p.kind in _NAMED]
     return named[named[:1] in (["self"], ["cls"]):]
 
-
+# %% ../nbs/core/options.ipynb #6410c4ca
 def is_open(f: Callable) -> bool:
     "Whether a function takes keywords of any name."
     return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(f).parameters.values())
@@ -44,7 +44,7 @@ def _is_own(name: str, value: Any) -> bool:
     if name.startswith("_") and name not in ("__init__", "__call__"): return False
     return inspect.isfunction(value) or isinstance(value, (classmethod, staticmethod))
 
-
+# %% ../nbs/core/options.ipynb #46614122
 def known_keywords(f: T) -> T: # a function, a method, or a class: its `__init__` and its public methods
     "The same; for a keyword that it does not take it raises an `InputError` that names the nearest one it takes."
     method: Any = f

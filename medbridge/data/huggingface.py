@@ -41,7 +41,7 @@ def _check_files(paths: list[Path]) -> None:
         remedy = "write it as PNG of 16 bits, `write_image(path, m.read(row)[0], bits=16)`, and name that."
         raise InputError(f"The image is {kind}, which `datasets` does not decode.", path, remedy=remedy)
 
-
+# %% ../../nbs/core/data/huggingface.ipynb #1900bb07
 def to_huggingface(m): # Manifest -> datasets.Dataset
     "A `datasets.Dataset`: `image`, a column for each fact and label; see `Manifest.to_huggingface`."
     package = _package()

@@ -28,7 +28,7 @@ def _is_image(path: Path) -> bool:
     if path.suffix.lower() in _ENDINGS: return True
     with open(path, "rb") as file: return sniff(file.read(400)) in _KINDS
 
-
+# %% ../../nbs/core/data/inputs.ipynb #e9a27547
 def _in_folder(folder: Path) -> list[Path]:
     "Images of a folder, by name. Raises `InputError` where there is none."
     named = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name != "DICOMDIR")
@@ -158,10 +158,8 @@ def _one_by_one(images) -> list:
     "What was given as a list; a stack (N, C, H, W), also that of a batch, is taken apart."
     if isinstance(images, Sample): images = images.image
     if isinstance(images, (str, Path, Radiograph)) or hasattr(images, "getexif"): return [images]
-    if hasattr(images, "ndim") and hasattr(images, "shape") and not hasattr(images, "columns"):
-        stack = images.ndim == 4
-        if stack or getattr(getattr(images, "dtype", None), "kind", "") == "O": return list(images)
-        if images.ndim > 1: return [images]
+    if isinstance(images, np.ndarray) or hasattr(images, "detach"):
+        return [images] if images.ndim in (2, 3) else list(images)
     if isinstance(images, Iterable) and not isinstance(images, (bytes, dict)) and not hasattr(images, "columns"):
         return list(images)
     raise InputError(f"An object of type {type(images).__name__} is no image and no list of images.",

@@ -710,7 +710,7 @@ class Sample(NamedTuple):
     targets: np.ndarray # (Y,) float32 1, 0, NaN (uncertain or missing label)
     row: int            # of the manifest: m.table.iloc[row] has what else is known, m.patients[row] the patient
 
-
+# %% ../../nbs/core/data/manifest.ipynb #7d1e81ff
 @dataclass
 class Samples:
     "The samples of a manifest by number, for `torch.utils.data.DataLoader`."
@@ -745,7 +745,7 @@ def _samples(self: Manifest, transform: Callable|None = None, uncertain="ignore"
     "Samples with a transform of the image, such as to one size, and other policies; see `Samples`."
     return Samples(self, transform, uncertain, blank)
 
-
+# %% ../../nbs/core/data/manifest.ipynb #3826f93d
 def _getitem(self: Manifest, index) -> "Sample|Manifest": # a number; or a slice, numbers, a mask
     "One sample by its number; a manifest of several rows by a slice, by numbers or by a mask."
     if isinstance(index, slice): return self.subset(np.arange(len(self))[index])
@@ -760,8 +760,8 @@ def _iter(self: Manifest) -> Iterator[Sample]: return iter(Samples(self))
 
 
 Manifest.samples = _samples
-Manifest.__getitem__ = _getitem # type: ignore[attr-defined]
-Manifest.__iter__ = _iter       # type: ignore[attr-defined]
+Manifest.__getitem__ = _getitem # type: ignore[attr-defined, misc]
+Manifest.__iter__ = _iter       # type: ignore[attr-defined, misc]
 
 # %% ../../nbs/core/data/manifest.ipynb #da7a5e09
 def _to_huggingface(self: Manifest): # -> datasets.Dataset
@@ -771,7 +771,7 @@ def _to_huggingface(self: Manifest): # -> datasets.Dataset
     from medbridge.data.huggingface import to_huggingface
     return to_huggingface(self)
 
-
+# %% ../../nbs/core/data/manifest.ipynb #40c4467b
 def _from_huggingface(
         cls, ds,                       # datasets.Dataset, or a DatasetDict of train, validation, test
         labels: str|list[str],         # columns with 1, 0, -1 or nothing; or the one column that lists findings

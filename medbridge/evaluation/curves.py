@@ -24,7 +24,7 @@ LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8,
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "oooo")
 SMALLEST = 8 # points, of a text
 
-
+# %% ../../nbs/core/evaluation/curves.ipynb #d2456fa3
 def look(number: int) -> dict[str, Any]: # of a series, from 0; matplotlib's names
     "Colour, marker and line of a series; no two of the first six share any of them."
     at = number % len(COLOURS)
@@ -92,7 +92,7 @@ def _draw_series(axes, part: pd.DataFrame, places: np.ndarray, style: dict, colu
         axes.annotate("not defined", (0.01, place), xycoords=("axes fraction", "data"), va="center",
                       fontsize=SMALLEST, color="#555555")
 
-
+# %% ../../nbs/core/evaluation/curves.ipynb #59973981
 @known_keywords
 def forest(table: pd.DataFrame,         # a row for each estimate, such as of `evaluate` (one metric) or `compare`
            names="label",               # column that names the rows
@@ -132,7 +132,7 @@ def _shares(counted: np.ndarray, last: np.ndarray) -> np.ndarray: # weights in o
     passed = np.cumsum(counted)[last]
     return np.r_[0, passed/passed[-1]]
 
-
+# %% ../../nbs/core/evaluation/curves.ipynb #ba48b341
 def roc_points(targets, scores,   # (n,) 1, 0, NaN (not observed); (n,)
                weights=None,      # (n,) not negative; None: every image counts once
               ) -> pd.DataFrame:  # threshold, fpr, tpr; a row for each score that occurs, from (0, 0) to (1, 1)
@@ -180,7 +180,7 @@ def _auroc_in_words(name: str, targets, scores, patients, resamples: int, seed: 
     ends = "no interval" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
     return f"{name + ': ' if name else ''}AUROC {value:.3f} ({ends})"
 
-
+# %% ../../nbs/core/evaluation/curves.ipynb #35c5462f
 @known_keywords
 def roc(targets,               # (n,) 1, 0, NaN (not observed), of one label
         scores,                # (n,) logits or probabilities, or method -> (n,)
@@ -226,8 +226,8 @@ def reliability(targets,              # (n,) 1, 0, NaN (not observed), of one la
                       elinewidth=1, capsize=2, label=label)
         rim = -0.02 - 0.015*number
         axes.plot(p[seen], np.full(seen.sum(), rim), "|", color=style["color"], markersize=4, alpha=0.4)
-    axes.set(xlabel="predicted probability", ylabel="observed rate", xlim=(-0.01, 1.01), ylim=(rim - 0.02, 1.02),
-             aspect="equal")
+    axes.set(xlabel="predicted probability", ylabel="observed rate", xlim=(-0.01, 1.01), ylim=(rim - 0.02, 1.02))
+    axes.set_aspect("equal")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     legible(axes.figure)
     return axes

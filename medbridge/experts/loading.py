@@ -267,7 +267,7 @@ def _fault_of(place: torch.device) -> str|None:
         return "torch sees no GPU of Apple on this machine"
     return None
 
-
+# %% ../../nbs/core/experts/loading.ipynb #e3626f8b
 def check_device(device) -> None: # a torch device or its name; None: the CPU
     "Raise `InputError` for a device that there is not, before anything is loaded for it."
     if device is None: return

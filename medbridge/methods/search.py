@@ -224,7 +224,7 @@ def _check_settings(name: str, cls: type[Method], options: dict) -> None:
         if known: raise did_you_mean(option, known, f"setting of '{name}':")
         raise InputError(f"'{name}' has no settings, and '{option}' was given.", remedy="leave it out.")
 
-
+# %% ../../nbs/core/methods/search.ipynb #7edfdea5
 def fit(name: str,              # of `names(experts)`
         task: Task,
         budget: Budget = Budget(),

@@ -194,7 +194,7 @@ def name_list(names) -> list: # one name, or several
     "Names as a list."
     return [names] if isinstance(names, str) else list(names)
 
-
+# %% ../../nbs/core/mixture/core.ipynb #1bb35255
 def kept_experts(names: list[str], drop) -> list[bool]:
     "Whether each expert is asked. Raises `InputError` for a name that is not among them."
     drop = name_list(drop)
@@ -253,7 +253,7 @@ CHOICES: dict[str, tuple[str, ...]] = dict(
     attention=ATTENTION, query_start=QUERY_STARTS, readout=READOUTS, tokens=TOKENS, pool=POOL, head=HEADS,
     routing=ROUTING, uncertain=("zeros", "ones", "ignore"), blank=("zero", "ignore"), start=("ridge", "random"))
 
-
+# %% ../../nbs/core/mixture/core.ipynb #7c73dbc4
 def checked_config(options: dict[str, Any]) -> Config:
     "The options of a model. Raises `InputError` for one that there is not, and for a word that it does not know."
     known = list(Config.__dataclass_fields__)
@@ -436,7 +436,7 @@ def checked_views(views) -> Views: # a number, or how they are sampled
     raise InputError(f"`views` is {views!r}, no number of views.",
                      remedy="give a number, or Views(n, sampler=...) of medbridge.mixture.views.")
 
-
+# %% ../../nbs/core/mixture/core.ipynb #edfbd14b
 @known_keywords
 class Mixture:
     "A mixture of frozen experts that answers, is saved and is read; `medbridge.MedBridge` adds training and diagnosis."
@@ -445,7 +445,7 @@ class Mixture:
                  experts=EXPERTS,           # names, or Expert objects
                  views: Views|int = 5,      # number of views, or how they are sampled
                  device=None,               # torch device
-                 prompts: Callable = text_embeddings, # (expert, labels) -> (Y, 2, E); `blank_text` before weights are read
+                 prompts: Callable = text_embeddings, # (expert, labels) -> (Y, 2, E); `blank_text`: weights are read later
                  **options):                # of `Config`: they stand in the signature
         check_device(device)
         self.labels = label_list(labels)
