@@ -97,8 +97,8 @@ def _columns(table: pd.DataFrame, keys: int) -> list[_Column]:
 
 def _lines(renderable, columns: int) -> list[str]:
     "Lines of what rich lays out, without colours and blanks at their ends."
-    console = Console(width=columns, color_system=None, force_terminal=False, legacy_windows=False, markup=False,
-                      highlight=False, emoji=False)
+    console = Console(width=columns, color_system=None, force_terminal=False, force_jupyter=False,
+                      legacy_windows=False, markup=False, highlight=False, emoji=False)
     with console.capture() as shown: console.print(renderable, crop=False)
     return [line.rstrip() for line in shown.get().splitlines()]
 
@@ -156,7 +156,7 @@ def _cut(text: str, columns: int) -> list[str]:
     return [part.plain.rstrip() for part in parts]
 
 
-_CONSOLE = Console(width=80, color_system=None, file=open(os.devnull, "w", encoding="utf-8")) # measures, writes nothing
+_CONSOLE = Console(width=80, color_system=None, force_jupyter=False) # measures, prints nothing
 
 # %% ../nbs/core/terminal.ipynb #27384d01
 def _as_blocks(parts: list[_Column], keys: int, columns: int) -> list[str]:

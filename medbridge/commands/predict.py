@@ -10,7 +10,6 @@ import sys, warnings
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from textwrap import indent
 from typing import Callable, Iterator
 
 from ..basics import InputError
@@ -73,9 +72,7 @@ def _as_text(d, columns: int|None) -> str: # of the terminal; None: of any numbe
     from medbridge.terminal import table_text
     above = [d.image, *map("  warning: {}".format, d.warnings)]
     lines = [wrapped(visible(line), columns, 4) for line in above]
-    inside = None if columns is None else columns - 2
-    table = table_text(shown_table(d.table), columns=inside)
-    return "\n".join([*lines, indent(table, "  ")])
+    return "\n".join([*lines, table_text(shown_table(d.table), columns=columns)])
 
 # %% ../../nbs/core/commands/predict.ipynb #a84df223
 def _entry(d, form: str, first: bool, columns: int|None) -> str:
