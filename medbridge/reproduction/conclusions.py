@@ -11,7 +11,6 @@ __all__ = ['WORDS', 'OURS', 'MEANS', 'PLACED', 'QUESTIONS', 'MOST', 'Sentence', 
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 # %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0006

@@ -519,6 +519,16 @@ def _entry(path: Path, facts: dict, notes=(), number=0) -> str: # number: of a m
     anchor = html.escape(path.stem)
     return f'<figure id="{anchor}"><h3>{title}</h3>{mark}{shown}{below}</figure>'
 
+# %% ../../nbs/core/reproduction/report.ipynb #c8c791bb
+def _content(path: Path) -> str: return f'<li><a href="#{quote(path.stem)}">{html.escape(_title(path))}</a></li>'
+
+
+def _item(sentence: Sentence, numbers: dict[str, int], there: set[str]) -> str:
+    "A sentence as an item of a list, with a link to what shows it."
+    text, shown = html.escape(sentence.text), _shown_by(sentence, numbers, there)
+    if shown is None: return f"<li>{text}</li>"
+    return f'<li>{text} (<a href="#{quote(sentence.figure)}">{html.escape(shown)}</a>)</li>'
+
 # %% ../../nbs/core/reproduction/report.ipynb #60512e96
 def paper(folder: str|Path # figures of one preset
          ) -> str:
@@ -527,29 +537,19 @@ def paper(folder: str|Path # figures of one preset
     found = entries(folder) if folder.is_dir() else []
     if not found: raise InputError("There are no figures yet.", folder, remedy=f"make reproduce PRESET={folder.name}")
     notes, numbers = noted_in(found), main_figures(found)
-    mark = "\n".join(f'<p class="mark">{html.escape(note)}</p>' for note in notes)
-    rest = [(p, facts) for p, facts in found if p.stem not in numbers]
-    first = sorted(((p, facts) for p, facts in found if p.stem in numbers), key=lambda entry: numbers[entry[0].stem])
-    titles = {p.stem: html.escape(_title(p))
-              for p, _ in rest}
-    entries_of = [f'<li><a href="#{quote(stem)}">{title}</a></li>' for stem, title in titles.items()]
-    contents = "".join(entries_of)
-    n_tables = sum(p.with_suffix(".md").exists() for p, _ in found)
-    n_figures = sum(p.with_suffix(".png").exists() for p, _ in found)
-    body = "\n".join(_entry(p, f, notes) for p, f in rest)
-    main = "\n".join(_entry(p, f, notes, numbers[p.stem]) for p, f in first)
-    title = f"MedBridge, reproduced: preset {html.escape(folder.name)}"
-    there = {p.stem for p, _ in found}
-    told = "\n".join(_item(s, numbers, there) for s in sentences(folder))
-    return PAGE.format(title=title, mark=mark, sentences=told, main=main, contents=contents, body=body,
-                       n_tables=n_tables, n_figures=n_figures)
-
-
-def _item(sentence: Sentence, numbers: dict[str, int], there: set[str]) -> str:
-    "A sentence as an item of a list, with a link to what shows it."
-    text, shown = html.escape(sentence.text), _shown_by(sentence, numbers, there)
-    if shown is None: return f"<li>{text}</li>"
-    return f'<li>{text} (<a href="#{quote(sentence.figure)}">{html.escape(shown)}</a>)</li>'
+    facts = dict(found)
+    paths = {p.stem: p for p in facts}
+    rest = [p for p in facts if p.stem not in numbers]
+    parts = dict(
+        title=f"MedBridge, reproduced: preset {html.escape(folder.name)}",
+        mark="\n".join(f'<p class="mark">{html.escape(note)}</p>' for note in notes),
+        sentences="\n".join(_item(s, numbers, set(paths)) for s in sentences(folder)),
+        main="\n".join(_entry(paths[name], facts[paths[name]], notes, k) for name, k in numbers.items()),
+        contents="".join(_content(p) for p in rest),
+        body="\n".join(_entry(p, facts[p], notes) for p in rest),
+        n_tables=sum(p.with_suffix(".md").exists() for p in facts),
+        n_figures=sum(p.with_suffix(".png").exists() for p in facts))
+    return PAGE.format(**parts)
 
 # %% ../../nbs/core/reproduction/report.ipynb #f0c50002
 from ..evaluation.curves import forest, reliability, roc
