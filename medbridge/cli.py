@@ -75,7 +75,8 @@ def _job(args):
     from medbridge.reproduction.batch import Batch
     from medbridge.reproduction.work import run_job
     os.environ.pop("MEDBRIDGE_BATCH", None) # a notebook may start a batch of its own
-    batch = Batch(args.preset, args.only, figures=args.figures, table=args.table)
+    batch = Batch(args.preset, args.only,
+                  figures=args.figures, table=args.table)
     _batch(lambda: run_job(batch, args.job))
 
 
@@ -272,7 +273,8 @@ def _add_machine(commands, words):
 
     evaluated = 'eval "$(medbridge completion bash)", or zsh; medbridge completion fish | source'
     command = commands.add_parser("completion", help=f"tab completion of a shell: {evaluated}")
-    command.add_argument("shell", nargs="?", default="bash", choices=["bash", "zsh", "fish"])
+    command.add_argument("shell", nargs="?",
+                         default="bash", choices=["bash", "zsh", "fish"])
     command.set_defaults(run=_completion)
 
     about = "families, embedded experts and models in the local cache"

@@ -59,7 +59,8 @@ def _title(name: str, columns: int) -> list[str]:
     "Lines of a title, broken at blanks and hyphens."
     if cell_len(name) <= columns: return [name]
     pieces = re.findall(r"[^\s\-_/]*[-_/]?\s*", name)
-    most = max(columns, *(cell_len(piece.rstrip()) for piece in pieces))
+    most = max(columns,
+               *(cell_len(piece.rstrip()) for piece in pieces))
     lines = [""]
     for piece in pieces:
         if cell_len((lines[-1] + piece).rstrip()) > most: lines.append("")

@@ -61,7 +61,8 @@ def _evaluate(args) -> int:
     _part(first, args.split)                                # faults of the table, before a model is read
     device = choose_device(args.device)
     model = saved_model(args.model)
-    whole, renamed = _matched(_with_unnamed(args, first, model.labels), model.labels)
+    whole, renamed = _matched(_with_unnamed(args, first, model.labels),
+                              model.labels)
     m = with_images(_part(whole, args.split), args)
     answer = _answer(model, m, device)
     table, facts = _scored(args, model, m, answer)
@@ -128,8 +129,10 @@ def _found(m: "Manifest", labels: Sequence[str]) -> dict[str, str]: # labels: of
 def _matched(m: "Manifest", labels: Sequence[str]) -> tuple["Manifest", list[str]]: # labels: of the model
     "The table with the model's labels under their names, and what was matched."
     found = _found(m, labels)
-    other = {theirs: label for theirs, label in found.items() if theirs != label}
-    said = [f"  '{theirs}' is taken for '{label}'" for theirs, label in other.items()]
+    other = {theirs: label
+             for theirs, label in found.items() if theirs != label}
+    said = [f"  '{theirs}' is taken for '{label}'"
+            for theirs, label in other.items()]
     absent = [label for label in labels if label not in found.values()]
     if absent: said.append(f"  not in the table, so not tested: {', '.join(absent)}")
     kept = m.with_labels(list(found))

@@ -153,7 +153,8 @@ def add_predict(commands, words: bool) -> None:
     top = "labels to draw heat maps for, the most probable (default: 3)"
     unread = f"an image that cannot be read: skip it, name it at the end and exit with {SKIPPED} (default), or raise"
     command = commands.add_parser("predict", help=about)
-    offer(command.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF"), words)
+    offer(command.add_argument("images", nargs="+", metavar="IMAGE", help="DICOM, PNG, JPEG or TIFF"),
+          words)
     offer(command.add_argument("--model", default="embedded", help=model), words)
     forms = ("table (default); csv: for spreadsheets, an apostrophe before names that would begin a formula; "
              "json: names as they are")

@@ -123,7 +123,8 @@ def _groups(n: int) -> list[tuple[int, int, int]]:
 
 
 def _apart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.bitwise_count(x ^ y).sum(-1, dtype=np.int16)
+    return np.bitwise_count(x ^ y).sum(-1,
+                                       dtype=np.int16)
 
 
 def _within_runs(count: np.ndarray) -> np.ndarray:
@@ -270,7 +271,8 @@ class Audit:
     @property
     def clean(self) -> bool:
         "No leak, no missing file, no faulty row."
-        return not self.table.loc[self.table["serious"], "count"].sum()
+        return not self.table.loc[self.table["serious"],
+                                  "count"].sum()
 
     def to_csv(self, path: str|Path|None = None) -> str|None: # file; None: the text is given back
         "The checks as a CSV for people: an apostrophe stands before names that a spreadsheet would calculate."
@@ -293,7 +295,8 @@ class Audit:
         axes[0].set(xlabel="share of positives among the observed", ylabel="")
         axes[0].legend(frameon=False)
         d = self.demographics.div(self.demographics.groupby(level=0).transform("sum"))
-        d.index = [f"{k}: {v}" for k, v in d.index]
+        d.index = [f"{k}: {v}"
+                   for k, v in d.index]
         d = d.rename(index=plot_text)
         d.iloc[::-1].plot.barh(ax=axes[1],
                                width=.8, legend=False)
@@ -463,7 +466,8 @@ def overlap(a: Manifest, b: Manifest,
                  for i, j in alike(s,
                                    near_pairs(h, distance, np.arange(len(h)) >= n))
                  if (int(i), int(j) - n) not in done]
-    return pd.DataFrame(sorted(set(rows)), columns=["a", "b", "by"])
+    return pd.DataFrame(sorted(set(rows)),
+                        columns=["a", "b", "by"])
 
 # %% ../../nbs/core/data/audit.ipynb #885de728
 @known_keywords

@@ -37,9 +37,12 @@ def some(names: Sequence[str], most=8) -> str:
 # %% ../../nbs/core/data/columns.ipynb #c50d3f4a
 def _pairs(meant: dict) -> str: # as `_meant` gives it
     "What words are read as."
-    pairs = {(_in_any_case(word), value) for word, value in meant.items()}
-    ordered = sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
-    return ", ".join(f"{word} is {value:g}" for word, value in ordered)
+    pairs = {(_in_any_case(word), value)
+             for word, value in meant.items()}
+    ordered = sorted(pairs,
+                     key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{word} is {value:g}"
+                     for word, value in ordered)
 
 # %% ../../nbs/core/data/columns.ipynb #383dec98
 def read_words(table: pd.DataFrame,
@@ -231,7 +234,8 @@ def _beside(table: pd.DataFrame, labels: Sequence[str], fields: Sequence[str], c
     known = {*fields, *labels, column}
     others = [c for c in table.columns if c not in known and table[c].notna().any()]
     texts = [c for c in others if _is_text(table[c])]
-    kinds = dict(text=texts, numbers=[c for c in others if c not in texts])
+    kinds = dict(text=texts,
+                 numbers=[c for c in others if c not in texts])
     beside = "no labels, kept beside them"
     return [f"{beside} ({kind}): {some(names)}" for kind, names in kinds.items() if names]
 
@@ -295,7 +299,8 @@ def with_absent(read: Labelled, labels: Sequence[str]) -> list[str]: # those tha
     absent = [label for label in labels if _fold(label) not in there]
     blank = read.table[read.findings].isna()
     values = np.where(blank, np.nan, 0).astype(np.float32)
-    columns = pd.DataFrame(dict.fromkeys(absent, values), index=read.table.index)
+    columns = pd.DataFrame(dict.fromkeys(absent, values),
+                           index=read.table.index)
     read.table = pd.concat([read.table, columns], axis=1)
     read.labels = [*read.labels, *absent]
     if absent: read.said.append(f"named in no row, so 0 in all: {some(absent)}")

@@ -16,7 +16,8 @@ from .raster import Radiograph, _mended_scan, _one_or_three, _too_large, _unit_r
 # %% ../../nbs/core/data/dicom.ipynb #8c7a94aa
 def _first(value):
     "First of a multi-valued element, or the value."
-    many = hasattr(value, "__iter__") and not isinstance(value, (str, bytes))
+    many = hasattr(value,
+                   "__iter__") and not isinstance(value, (str, bytes))
     return value[0] if many and len(value) else value
 
 
@@ -47,7 +48,8 @@ def _loose(ds, key: str) -> list[float]: # NaN for what is no number
 # %% ../../nbs/core/data/dicom.ipynb #da7b0052
 def _many(value) -> list:
     if value is None or value == "": return []
-    many = hasattr(value, "__iter__") and not isinstance(value, (str, bytes))
+    many = hasattr(value,
+                   "__iter__") and not isinstance(value, (str, bytes))
     return list(value) if many else [value]
 
 # %% ../../nbs/core/data/dicom.ipynb #da7b0013
@@ -193,7 +195,8 @@ def _lut_entries(item, entries: int, bits: int) -> np.ndarray:
     data = np.atleast_1d(data).astype(np.int64)
     two_in_a_word = len(data) < entries <= 2*len(data) and bits <= 8
     if not two_in_a_word: return data
-    return np.stack([data & 255, data >> 8], 1).ravel()
+    return np.stack([data & 255, data >> 8],
+                    1).ravel()
 
 # %% ../../nbs/core/data/dicom.ipynb #da7b0018
 def _white(data: np.ndarray, declared: int) -> float:
@@ -360,19 +363,22 @@ def _transform(ds, values: np.ndarray, choice: dict|None,
     inverted = str(ds.PhotometricInterpretation).strip().upper() == "MONOCHROME1"
     if inverted: y = 1 - y
     if padding is not None: y[padding] = 0
-    return y.astype(np.float32), padding, dict(voi=done, inverted=inverted)
+    return y.astype(np.float32), padding, dict(voi=done,
+                                               inverted=inverted)
 
 # %% ../../nbs/core/data/dicom.ipynb #672063c0
 def _grey(ds, raw: np.ndarray, voi, scale: str, path) -> tuple[np.ndarray, dict]:
     "(H, W) stored values to float32 in [0, 1], and what was done."
     if raw.dtype.kind == "f":
         return _unit_range(raw, path), dict(voi="range of the data")
-    values, choice = stored_values(ds, raw), _choose_voi(ds, voi, path)
+    values, choice = stored_values(ds,
+                                   raw), _choose_voi(ds, voi, path)
     low, high = _stored_range(ds, values)
     by_data = choice is None and scale == "data" # needs the values found, not the possible ones
     by_value = values.dtype.kind in "ui" and not by_data
     few = by_value and high - low < 2**16 <= values.size
-    possible = np.arange(low, high + 1).astype(values.dtype) if few else values
+    possible = np.arange(low,
+                         high + 1).astype(values.dtype) if few else values
     y, padding, done = _transform(ds, possible, choice, scale)
     if few:
         at = values if low == 0 else values.astype(np.int32) - int(low)

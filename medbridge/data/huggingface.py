@@ -105,7 +105,8 @@ def _plain_columns(frame: pd.DataFrame, features, labels: list[str]) -> pd.DataF
     return pd.DataFrame(kept, index=frame.index)
 
 # %% ../../nbs/core/data/huggingface.ipynb #f15aa425
-_SUFFIX = dict(png=".png", jpeg=".jpg", tiff=".tif", bmp=".bmp", dicom=".dcm")
+_SUFFIX = dict(png=".png", jpeg=".jpg",
+               tiff=".tif", bmp=".bmp", dicom=".dcm")
 
 
 def _file_of(image: Any, row: int, folder: Path|None) -> str:
@@ -118,7 +119,8 @@ def _file_of(image: Any, row: int, folder: Path|None) -> str:
     if folder is None:
         raise InputError("The images are inside the data set, and a manifest names files.",
                          remedy="give folder=..., to which they are written as they are.")
-    end = _SUFFIX.get(sniff(data), Path(str(path or "")).suffix)
+    end = _SUFFIX.get(sniff(data),
+                      Path(str(path or "")).suffix)
     file = folder/(hashlib.sha256(data).hexdigest()[:16] + end)
     if not file.is_file():
         with atomic_path(file) as part: part.write_bytes(data)
@@ -163,7 +165,8 @@ def table_of(ds,                      # datasets.Dataset, or a DatasetDict of sp
     for split, part in _parts(ds).items():
         for theirs in columns:
             if theirs not in part.column_names: raise did_you_mean(str(theirs), list(part.column_names), "column")
-        frame, names = _label_columns(_frame_of(part, image, folder), part.features, labels)
+        frame, names = _label_columns(_frame_of(part, image, folder),
+                                      part.features, labels)
         frame = _plain_columns(frame, part.features, names).rename(columns=columns)
         frames.append(frame if split is None else frame.assign(split=split))
     whole = pd.concat(frames, ignore_index=True)

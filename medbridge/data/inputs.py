@@ -83,7 +83,8 @@ def _check_kind(array: np.ndarray, what: str, scale: str) -> None:
     "Raise `InputError` for numbers without a declared range, and for what is no number."
     if array.dtype in (np.uint8, np.uint16, bool) or array.dtype.kind == "f": return
     if array.dtype.kind not in "iu":
-        raise InputError(f"The {what} holds {array.dtype}, no grey values.", remedy="give an array of numbers.")
+        raise InputError(f"The {what} holds {array.dtype}, no grey values.",
+                         remedy="give an array of numbers.")
     if scale != "data": raise InputError(f"The {what} is {array.dtype}, which declares no range.", remedy=_SAY)
 
 # %% ../../nbs/core/data/inputs.ipynb #8d983c64
@@ -173,7 +174,8 @@ def image_list(images) -> list: # a Manifest; path, folder, pattern, table; PIL 
     found: list = []
     for image in _one_by_one(images):
         if isinstance(image, Sample): image = image.image
-        found += _at_path(image) if isinstance(image, (str, Path)) else [image]
+        found += _at_path(image) if isinstance(image,
+                                               (str, Path)) else [image]
     return _some(found)
 
 

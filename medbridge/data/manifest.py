@@ -30,7 +30,8 @@ SPLITS = ("train", "val", "test")
 def _text(column: pd.Series) -> pd.Series:
     "Strings, with missing values left missing."
     strings = pd.api.types.is_string_dtype(column) and column.dtype != object
-    return column if strings else column.where(column.isna(), column.astype(str))
+    return column if strings else column.where(column.isna(),
+                                               column.astype(str))
 
 
 def _in_order(table: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
@@ -545,7 +546,8 @@ def _summary(self: Manifest) -> pd.DataFrame:
     values = dict(positive=1, negative=0, uncertain=-1)
     counted = {name: (y == value).sum(0)
                for name, value in values.items()}
-    counts = pd.DataFrame(counted, index=pd.Index(self.labels, name="label"))
+    counts = pd.DataFrame(counted,
+                          index=pd.Index(self.labels, name="label"))
     counts["blank"] = np.isnan(y).sum(0)
     observed = counts.positive + counts.negative
     counts["prevalence"] = counts.positive/observed.replace(0, np.nan)
@@ -554,7 +556,8 @@ def _summary(self: Manifest) -> pd.DataFrame:
 
 def _repr_html_(self: Manifest) -> str:
     sizes = self.table.split.value_counts()
-    named = [f"{s} {n:,}" for s, n in sizes.items()]
+    named = [f"{s} {n:,}"
+             for s, n in sizes.items()]
     splits = html.escape(", ".join(named)) or "no splits"
     patients = self.table.patient_id.nunique()
     count = f"{len(self):,} images, {patients:,} patients ({splits})"
@@ -613,7 +616,8 @@ def _salt() -> bytes:
     from medbridge.basics import cache_dir
     path = cache_dir("private")/"salt"
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = os.open(path,
+                     os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "wb") as f:
             f.write(secrets.token_bytes(32))
     except FileExistsError: pass
@@ -629,13 +633,15 @@ def pseudonym(ids,           # (n,) identifiers
              ) -> np.ndarray: # (n,) str, 16 hexadecimal digits
     "Salted hashes of identifiers."
     import hashlib, hmac
-    codes, unique = pd.factorize(np.asarray(ids, dtype=object), use_na_sentinel=False)
+    codes, unique = pd.factorize(np.asarray(ids, dtype=object),
+                                 use_na_sentinel=False)
     salt = _salt()
 
     def digest(identifier):
         return hmac.new(salt, f"{purpose}|{identifier}".encode(), hashlib.sha256).hexdigest()[:16]
 
-    return np.array(list(map(digest, unique)), dtype=object)[codes]
+    return np.array(list(map(digest, unique)),
+                    dtype=object)[codes]
 
 # %% ../../nbs/core/data/manifest.ipynb #52485df5
 def _public_patients(self: Manifest) -> np.ndarray:

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..basics import InputError, atomic_path
 from .dicom import _read_dicom
-from .raster import (MAX_PIXELS, NARROW_NOTE, Radiograph, _read_raster, _unit_range, check_scale, is_narrow,
-                                   quiet)
+from .raster import (MAX_PIXELS, NARROW_NOTE, Radiograph, _read_raster, _unit_range, check_scale,
+                                   is_narrow, quiet)
 
 # %% ../../nbs/core/data/radiograph.ipynb #b0380a5d
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")             # TIFF and BigTIFF, both byte orders
@@ -195,7 +195,8 @@ def write_dicom(path: str|Path,          # file to write
     if photometric == "MONOCHROME1":
         turned = 2**bits - 1 - stored.astype(np.int64)
         stored = turned.astype(stored.dtype)
-    entropy = [Path(path).name, str(facts.get("PatientID", ""))]
+    entropy = [Path(path).name,
+               str(facts.get("PatientID", ""))]
     ds = _new_dicom(generate_uid(entropy_srcs=entropy))
     ds.Rows, ds.Columns = stored.shape
     ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, photometric, 0

@@ -169,8 +169,10 @@ def _used(parts: dict[str, float]) -> list[str]:
 # %% ../../nbs/core/data/splits.ipynb #e3724082
 def split_hash(split: pd.DataFrame) -> str:
     "16 hexadecimal digits over patients and parts, whatever the order of rows."
-    pairs = zip(split.patient_id.astype(str), split.split.astype(str))
-    lines = sorted(f"{patient}\t{part}" for patient, part in pairs)
+    pairs = zip(split.patient_id.astype(str),
+                split.split.astype(str))
+    lines = sorted(f"{patient}\t{part}"
+                   for patient, part in pairs)
     text = "\n".join(lines)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -243,7 +245,8 @@ def _kept_split(m: Manifest, parts: dict[str, float], seed: int,
         table = pd.DataFrame(dict(patient_id=patients, split=split))
         save_split(table, path)
     split = table.set_index("patient_id").split
-    return with_split(m, path, rows), split.reindex(patients).to_numpy(), has
+    return with_split(m, path,
+                      rows), split.reindex(patients).to_numpy(), has
 
 # %% ../../nbs/core/data/splits.ipynb #130fb9ee
 @known_keywords
@@ -284,13 +287,14 @@ def training_draw(m: Manifest,
                   number: int, # of the draw, from 0
                   draws=5,     # disjoint parts of the training patients
                  ) -> Manifest:
-    """A manifest that trains on one of several disjoint, stratified draws of its training patients; the other parts stay.
+    """A manifest that trains on one of several disjoint, stratified draws of its training patients; other parts stay.
 
     Raises `InputError` for a draw that there is not."""
     if not 0 <= number < draws:
         raise InputError(f"There is no draw {number} among {draws}.", remedy=f"take one from 0 to {draws - 1}.")
     train = np.flatnonzero(m.table.split == "train")
-    parts = dict.fromkeys(map(str, range(draws)), 1/draws)
+    parts = dict.fromkeys(map(str, range(draws)),
+                          1/draws)
     dealt, *_ = _kept_split(m, parts, 0, train)
     drawn = dealt.table.split.iloc[train] == str(number)
     out = m.subset(np.arange(len(m)))
@@ -298,7 +302,8 @@ def training_draw(m: Manifest,
     out.table.iloc[train[~drawn.to_numpy()], out.table.columns.get_loc("split")] = None
     known = out.table[out.table.split.notna()]
     of_patients = known.drop_duplicates("patient_id").sort_values("patient_id")
-    has = _patient_labels(m, np.flatnonzero(out.table.split.notna()))[1]
+    has = _patient_labels(m,
+                          np.flatnonzero(out.table.split.notna()))[1]
     _tell_lacking(m, of_patients.split.to_numpy(), has, ["train"])
     out.facts |= dict(split=f"draw {number} of {draws} disjoint ones of the training patients",
                       split_hash=split_hash(of_patients), split_file=None)

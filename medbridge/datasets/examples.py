@@ -120,7 +120,8 @@ _SEX = {"F": "Female", "M": "Male"}
 
 def _chexpert_row(m: Manifest, i: int, order=None) -> dict:
     "The labels of an image under CheXpert's names, in its order or (`order`) by the alphabet."
-    theirs = {f: t for f, (t,) in names("chexpert").items()}
+    theirs = {f: t
+              for f, (t,) in names("chexpert").items()}
     findings = sorted(theirs, key=theirs.__getitem__) if order else theirs
     return {theirs[f]: m.table[f].iloc[i] for f in findings}
 
@@ -128,7 +129,8 @@ def _chexpert_row(m: Manifest, i: int, order=None) -> dict:
 def _chexpert(d: Path, n: int, size: int):
     m = _phantoms("phantom-chexpert", n, size)
     tops = {"train": "train", "val": "valid", "test": "test"}
-    parts: dict[str, list[dict]] = {split: [] for split in tops}
+    parts: dict[str,
+                list[dict]] = {split: [] for split in tops}
     for i, t in enumerate(m.table.itertuples()):
         path = f"{tops[t.split]}/patient{t.number:05d}/study{t.visit + 1}/view1_frontal.jpg"
         write_image(d/path, _pixels(m, i), quality=92)
@@ -283,7 +285,8 @@ def _seen(truth: dict[str, int], reader: int, rng) -> dict[str, int]:
 def _vindr(d: Path, n: int, size: int):
     m = _phantoms("phantom-nih", n, size)
     rng = np.random.default_rng(0)
-    rows: dict[str, list[dict]] = {"train": [], "test": []}
+    rows: dict[str,
+               list[dict]] = {"train": [], "test": []}
     for i, t in enumerate(m.table.itertuples()):
         name = _uuid(i, "vindr").replace("-", "")
         split = "test" if t.split == "test" else "train"
@@ -349,7 +352,8 @@ def _odir_rows(patient: int, t, eyes: dict[str, list[str]]) -> list[dict]:
     files = {f"{side}-Fundus": f"{patient}_{side.lower()}.jpg" for side in eyes}
     said = {side: "，".join(_EYE_WORDS[f] for f in findings)
             for side, findings in eyes.items()}
-    keywords = {f"{side}-Diagnostic Keywords": words for side, words in said.items()}
+    keywords = {f"{side}-Diagnostic Keywords": words
+                for side, words in said.items()}
     for file in files.values():
         place = {"filepath": f"../input/ocular-disease-recognition-odir5k/ODIR-5K/Training Images/{file}"}
         first = next(k for k, v in letters.items() if v)
@@ -361,7 +365,8 @@ def _odir_rows(patient: int, t, eyes: dict[str, list[str]]) -> list[dict]:
 # %% ../../nbs/core/datasets/examples.ipynb #69d79b25
 def _odir(d: Path, n: int, size: int):
     from medbridge.phantom import fundus
-    m, rows = fundus.load(n, size=size, per="eye"), []
+    m, rows = fundus.load(n,
+                          size=size, per="eye"), []
     for patient in range(len(m)//2):
         eyes = {}
         for at, side in ((2*patient, "Left"), (2*patient + 1, "Right")):

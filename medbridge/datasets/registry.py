@@ -241,7 +241,8 @@ def _check_options(d: DataSet, options) -> None:
     for option in options:
         if option in known: continue
         if known: raise did_you_mean(option, known, f"option of the reader of '{d.name}'")
-        raise InputError(f"The reader of '{d.name}' has no option '{option}'.", remedy="leave it out.")
+        raise InputError(f"The reader of '{d.name}' has no option '{option}'.",
+                         remedy="leave it out.")
 
 
 def _load_phantom(name: str, folder: str|Path|None, options: dict) -> Manifest:
@@ -311,7 +312,8 @@ def reader_options(
         version: str|None = None,   # simulated sites: v1, v2
        ) -> dict:
     "Options of the reader of a data set, those that are given; None: as the reader has it."
-    return {name: value for name, value in locals().items() if value is not None}
+    return {name: value
+            for name, value in locals().items() if value is not None}
 
 # %% ../../nbs/core/datasets/registry.ipynb #eac33110
 @takes(reader_options)
@@ -390,7 +392,8 @@ def _count_rows(m: Manifest,
     "Found and expected numbers of images and patients."
     rows = []
     for what in dict.fromkeys(("images", "patients", "train", "val", "test", *want)):
-        found, expected = _count(m, what), want.get(what, "")
+        found, expected = _count(m,
+                                 what), want.get(what, "")
         fewer = is_part and expected != "" and found < expected
         rows.append(dict(check=what, found=found, expected=expected,
                          ok=expected in ("", found) or fewer))
@@ -464,11 +467,13 @@ def check(name: str,                    # data set, or a CSV of your own
     """Compare a data set with its published counts, look for every image, and decode a sample. A part of a set passes.
     `attrs["problems"]` lists each fault with file, row and remedy; `attrs["note"]` says with whose counts it was
     compared, or why with none (an example, a table of your own), and how much of the set is there."""
-    options = {option: value for option, value in options.items() if value is not None}
+    options = {option: value
+               for option, value in options.items() if value is not None}
     if on_error not in ("raise", "report"):
         raise did_you_mean(str(on_error), ("raise", "report"), "on_error")
     if name in SETS:
-        m, report, problems = _check_set(SETS[name], folder, images, columns, options)
+        m, report, problems = _check_set(SETS[name],
+                                         folder, images, columns, options)
     else:
         m, report, problems = _check_own(name, folder, images, columns, options)
     report.attrs["problems"] = problems.to_dict("records")

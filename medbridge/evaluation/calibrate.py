@@ -66,7 +66,8 @@ def _platt(z: np.ndarray, # (n,) logits of one label
         p = sigmoid(x @ theta)
         gradient = x.T @ (w*(p - y)) + precision @ (theta - mean)
         newton = np.linalg.solve(_curvature(p, x, w), gradient)
-        step = _damped(lambda t: _loss(t, x, y, w), theta, newton)
+        step = _damped(lambda t: _loss(t, x, y, w),
+                       theta, newton)
         theta = theta - step
         if np.abs(step).max() < 1e-9: break
     p = sigmoid(x @ theta)

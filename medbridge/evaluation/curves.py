@@ -215,9 +215,11 @@ def reliability(targets,              # (n,) 1, 0, NaN (not observed), of one la
     """The observed rate against the predicted probability, in bins, with Wilson's 95 % intervals; the dots on the rim
     are the images. Raises `InputError` for what are no probabilities."""
     axes = _axes(ax, 4.6, 4.6)
-    axes.plot([0, 1], [0, 1], ":", color="#555555", linewidth=0.8)
+    axes.plot([0, 1], [0, 1], ":",
+              color="#555555", linewidth=0.8)
     for number, (name, p) in enumerate(series(probabilities, "probabilities").items()):
-        table, style = reliability_table(targets, p, bins, by), look(number)
+        table, style = reliability_table(targets,
+                                         p, bins, by), look(number)
         if not len(table): raise InputError("No target is observed.", remedy="draw another label.")
         ends = [table.observed - table.observed_low, table.observed_high - table.observed]
         seen = ~np.isnan(np.asarray(targets, float))

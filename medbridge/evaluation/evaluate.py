@@ -180,10 +180,12 @@ def auroc_draws(targets: np.ndarray, # (n, Y) 1, 0, NaN
         if not m: continue
         draws = _weighted_in_blocks(y, s, weights, seen)
         if m > 1:
-            out[:, j] = widen(draws, auroc(y, s), m)
+            out[:,
+                j] = widen(draws, auroc(y, s), m)
             spread.append(_placements(y, s, who))
         else:
-            out[:, j] = auroc(y, s) + draws - draws.mean()
+            out[:, j] = auroc(y,
+                              s) + draws - draws.mean()
             alone.append(j)
     out[:, alone] += _borrowed(spread, len(alone),
                                len(weights), seed).T

@@ -143,7 +143,8 @@ def _refusal(name: str, revision, error: Exception,
 def _offline() -> bool:
     "Whether the hub is not to be asked."
     from huggingface_hub import constants
-    return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE")
+    return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE") in ("1",
+                                                                            "true", "TRUE")
 
 
 def _snapshot(name: str, revision, *patterns: str, # of file names

@@ -51,7 +51,8 @@ class Properties:
 
 def _close(a: Tensor, b: Tensor, eps=1e-5) -> bool:
     "Equal up to `eps` of the largest number of `b`, or of one."
-    bound = eps*max(1.0, float(b.abs().max()))
+    bound = eps*max(1.0,
+                    float(b.abs().max()))
     return float((a - b).abs().max()) <= bound
 
 # %% ../../nbs/core/experts/suite.ipynb #794ea3cd
@@ -77,11 +78,13 @@ def _forms(expert: Expert) -> tuple: # values of `absorbed`
 def _check_one_way(expert: Expert, found: Properties, states: list, last: Tensor, q: Tensor, scale: float) -> None:
     "(b) Queries leave the tokens; (e) the row forms give what the masked sequence gives."
     h, masked = found.run(states, q, absorbed="mask")
-    found.check(f"(b) one-way queries of size {scale} leave the tokens", _close(h, last, 2e-5))
+    found.check(f"(b) one-way queries of size {scale} leave the tokens",
+                _close(h, last, 2e-5))
     rows = [found.run(states, q, absorbed=form)[1]
             for form in _forms(expert)]
     same = [_close(r, masked, 5e-5) for r in rows]
-    found.check(f"(e) query rows equal the masked sequence ({len(rows)} forms, size {scale})", all(same))
+    found.check(f"(e) query rows equal the masked sequence ({len(rows)} forms, size {scale})",
+                all(same))
 
 # %% ../../nbs/core/experts/suite.ipynb #7daea73c
 def _check_joint(expert: Expert, found: Properties, states: list, last: Tensor, q: Tensor) -> None:
@@ -125,9 +128,11 @@ def _check_batches(expert: Expert, found: Properties, x: Tensor, pooled: Tensor)
 
 def _check_attention(expert: Expert, found: Properties, h: Tensor, q: Tensor) -> None:
     "A step's attention is over all tokens and queries, and sums to one."
-    attention = expert.on(found.grids).step(h, q, 1, return_attention=True)[1]
+    attention = expert.on(found.grids).step(h,
+                                            q, 1, return_attention=True)[1]
     sums = attention.sum(-1)
-    sized = attention.shape[2:] == (4, expert.n_tokens + 4)
+    sized = attention.shape[2:] == (4,
+                                    expert.n_tokens + 4)
     found.check("attention sums to one",
                 sized and _close(sums, torch.ones(sums.shape)))
 

@@ -33,7 +33,8 @@ def listed(images) -> list: # Manifest, or one or several paths or arrays
 # %% ../../nbs/core/explorers/frame.ipynb #97670db5
 def image_name(number: int, image) -> str: # image: path or array
     "What an image is called: its number, and its file's name."
-    name = Path(image).name if isinstance(image, (str, Path)) else "array"
+    name = Path(image).name if isinstance(image,
+                                          (str, Path)) else "array"
     return f"{number}: {name}"
 
 # %% ../../nbs/core/explorers/frame.ipynb #c5406c56
@@ -77,7 +78,8 @@ class Gallery:
         if i not in self._pixels:
             from medbridge.data.radiograph import as_pixels
             scale = "bits" if self.manifest is None else self.manifest.scale
-            self._pixels[i] = as_pixels(self._images[i], scale, told=[])
+            self._pixels[i] = as_pixels(self._images[i],
+                                        scale, told=[])
             if len(self._pixels) > self._keep:
                 self._pixels.popitem(last=False)
         return self._pixels[i]

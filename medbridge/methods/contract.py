@@ -349,7 +349,8 @@ def _one_epoch(loss, steps: list[np.ndarray], set_rates, optimiser: torch.optim.
 class _Best:
     "The weights with the best score so far, from the start on; without a score, the last."
     def __init__(self, module: nn.Module, score):
-        self.trained = {k: p for k, p in module.named_parameters() if p.requires_grad}
+        self.trained = {k: p
+                        for k, p in module.named_parameters() if p.requires_grad}
         self.score, self.value = score, math.nan
         self.offer(-1)
 

@@ -30,8 +30,10 @@ def _split_options(options: dict) -> tuple[dict, dict]: # of `Config`, of traini
     choices, arguments = Config.__dataclass_fields__, inspect.signature(train_model).parameters
     unknown = set(options) - set(choices) - set(arguments)
     if unknown: raise did_you_mean(min(unknown), [*choices, *arguments], "option of MedBridge")
-    config = {o: v for o, v in options.items() if o in choices}
-    training = {o: v for o, v in options.items() if o not in choices}
+    config = {o: v
+              for o, v in options.items() if o in choices}
+    training = {o: v
+                for o, v in options.items() if o not in choices}
     return config, training
 
 # %% ../../nbs/core/methods/ours.ipynb #7b7ebf8f
@@ -121,7 +123,8 @@ def pass_once(task: Task,
     read: list[list] = [[] for _ in readers]
     at = _places(models, task.experts)
     for some in in_one_pass(models, images, batch):
-        of_expert = [some[m][0][k] for m, k in at]
+        of_expert = [some[m][0][k]
+                     for m, k in at]
         for own, f in zip(pooled, of_expert): own.append(f.pooled)
         for own, reader in zip(read, readers):
             own.append(reader.ask(of_expert[reader.k]))
@@ -131,7 +134,8 @@ def pass_once(task: Task,
     for k, own in enumerate(pooled):
         views = torch.cat(own).cpu().numpy()
         n = len(task.manifest)
-        task._whole[k] = _at_rows(views[:, 0], rows, n)
+        task._whole[k] = _at_rows(views[:, 0],
+                                  rows, n)
         task._mean[k] = _at_rows(views.mean(1), rows, n)
     found = [collected(own, m.labels, m.names)
              for m, own in zip(models, answers)]
@@ -163,4 +167,5 @@ def _at_rows(values: np.ndarray, rows, n: int) -> np.ndarray: # (B, E) -> (n, E)
 def passed_by(fitted) -> dict[str, list]: # of `search.fit` -> models and readers of `pass_once`
     "Those of some trained methods that ask for more than an image's features."
     models = [f.details["model"] for f in fitted if "model" in f.details]
-    return dict(models=models, readers=[f.method for f in fitted if f.method.reads_tokens])
+    return dict(models=models,
+                readers=[f.method for f in fitted if f.method.reads_tokens])

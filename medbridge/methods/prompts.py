@@ -172,7 +172,8 @@ class Context(nn.Module):
         sums = [v.double().abs().sum() for v in self.vectors]
         key = float(sum(sums))
         if self._frozen is None or self._frozen[0] != key:
-            self._frozen = (key, self.tower[0](list(self.vectors)))
+            self._frozen = (key,
+                            self.tower[0](list(self.vectors)))
         return self._frozen[1]
 
     def forward(self, f: Tensor) -> Tensor:
@@ -288,7 +289,8 @@ class CoCoOp(CoOp):
         return value
 
     def steps(self, m, loss, n):
-        self.budget = replace(self.budget, batch=min(8, self.budget.batch))
+        self.budget = replace(self.budget,
+                              batch=min(8, self.budget.batch))
         self.run(m, loss, n, self.lr)
 
 # %% ../../nbs/core/methods/prompts.ipynb #e720a3fc
@@ -347,7 +349,8 @@ class VPTDeep(TowerMethod):
 
     def build(self):
         m = VisualPrompts(self.expert, self.head(), self.prompts)
-        prompts = dict(params=list(m.prompts.parameters()), lr=self.lr)
+        prompts = dict(params=list(m.prompts.parameters()),
+                       lr=self.lr)
         head = dict(params=list(m.head.parameters()), lr=1e-4)
         return m, [prompts, head]
 
@@ -385,7 +388,8 @@ class MultiModalPrompts(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         deep = [list(p) for p in self.deep]
         text = self.tower[0](list(self.first), deep=deep)
-        image = prompted(self.expert[0], x, self.image_prompts(), carry=True)
+        image = prompted(self.expert[0],
+                         x, self.image_prompts(), carry=True)
         return pair_logits(image, text, self.scale) + self.bias
 
 # %% ../../nbs/core/methods/prompts.ipynb #1e5b428b
@@ -407,9 +411,11 @@ class MaPLe(TowerMethod):
 
     def build(self):
         scale = float(self.expert.logit_scale or 1.0)
-        m = MultiModalPrompts(self.expert, self.task.labels, scale, self.length, self.depth)
+        m = MultiModalPrompts(self.expert,
+                              self.task.labels, scale, self.length, self.depth)
         rows = self.seen()
         y = torch.from_numpy(self.task.targets[rows]).float()
-        _set_bias(m, self.task.pixels(self.k, rows[:64]), y)
+        _set_bias(m,
+                  self.task.pixels(self.k, rows[:64]), y)
         learned = dict(params=list(m.parameters()), lr=self.lr)
         return m, [learned]

@@ -249,4 +249,5 @@ def fit(name: str,              # of `names(experts)`
     search = pd.DataFrame(rows)
     search["chosen"] = np.arange(len(search)) == n
     seconds = time.perf_counter() - start
-    return Fitted(name, m, m.trainable, seconds, peak[0], search, m.details)
+    return Fitted(name, m, m.trainable,
+                  seconds, peak[0], search, m.details)

@@ -24,7 +24,8 @@ from . import fields
 def _counts(column: pd.Series) -> dict[str, int]:
     "How often each value occurs, in the order of values."
     counts = column.dropna().value_counts().sort_index()
-    return {str(value): int(n) for value, n in counts.items()}
+    return {str(value): int(n)
+            for value, n in counts.items()}
 
 
 def _source(manifest: Manifest) -> str:
@@ -48,7 +49,8 @@ def data_facts(manifest: Manifest,
     y = t[labels].to_numpy(np.float32)
     ages = t.age.dropna().to_numpy(float)
     positives = (y == 1).sum(0).tolist()
-    observed = np.isin(y, (0, 1)).sum(0).tolist()
+    observed = np.isin(y,
+                       (0, 1)).sum(0).tolist()
     said = ("people", "scale")              # such as children alone; grey values over the values found
     known = {fact: manifest.facts[fact] for fact in said if manifest.facts.get(fact)}
     return dict(
@@ -164,7 +166,8 @@ def _training_data(d: dict[str, Any]) -> list[str]:
     positives = d.get("positives", {})
     rows = [(label, n, d["observed"][label])
             for label, n in positives.items()]
-    return [what + stand_in, "", *_markdown_table(["label", "positive", "observed"], rows)]
+    return [what + stand_in, "",
+            *_markdown_table(["label", "positive", "observed"], rows)]
 
 # %% ../../nbs/core/mixture/card.ipynb #00ef9dde
 def _results(facts: dict[str, Any]) -> list[str]:
@@ -174,7 +177,8 @@ def _results(facts: dict[str, Any]) -> list[str]:
     numbers = {k: v for k, v in sorted(facts.items())
                if is_number(v)}
     rows = [(k, f"{v:g}") for k, v in numbers.items()]
-    return ["## Results", "", *_markdown_table(["measure", "value"], rows)] if rows else []
+    return ["## Results", "",
+            *_markdown_table(["measure", "value"], rows)] if rows else []
 
 # %% ../../nbs/core/mixture/card.ipynb #5ecf1205
 def _kept_start(facts: dict[str, Any], options: dict[str, Any]) -> list[str]:

@@ -172,7 +172,8 @@ def with_gaps(answer: Prediction, unread: list[Unread]) -> Prediction:
     if not unread: return answer
     answer.skipped = unread
     n = len(answer) + len(unread)
-    there = np.setdiff1d(np.arange(n), [u.position for u in unread])
+    there = np.setdiff1d(np.arange(n),
+                         [u.position for u in unread])
     def spread(values):
         if values is None: return None
         whole = np.full((n, *values.shape[1:]), np.nan, values.dtype)
@@ -207,7 +208,8 @@ def unseen_text(experts: list[Expert], scorers: list[Scorer], labels: list[str],
                ) -> list[Tensor|None]: # per expert (Y', 2, E), None where it scores none by text
     "Prompts of labels that may never have been trained."
     def text_of(e, s):
-        return text_embeddings(e, labels).to(s.bias.device) if s.by_text else None
+        return text_embeddings(e,
+                               labels).to(s.bias.device) if s.by_text else None
     return list(map(text_of, experts, scorers))
 
 # %% ../../nbs/core/mixture/core.ipynb #ff2a3ba9
@@ -234,7 +236,8 @@ def apart(detector: ood.Detector|None, names: list[str], features: list, keep: l
          ) -> np.ndarray|None: # (B, K)
     "How far images are from those of the training, to each expert that is asked; None without a detector."
     if detector is None: return None
-    asked = [f if k else None for f, k in zip(features, keep)]
+    asked = [f if k else None
+             for f, k in zip(features, keep)]
     return detector.distances(names, ood.whole_view(asked))
 
 # %% ../../nbs/core/mixture/core.ipynb #46e67e47
@@ -260,7 +263,8 @@ def checked_config(options: dict[str, Any]) -> Config:
     for name, value in options.items():
         if name not in known: raise did_you_mean(name, known, "option")
         if name in CHOICES and value not in CHOICES[name]:
-            raise did_you_mean(str(value), CHOICES[name], f"value of the option '{name}':")
+            raise did_you_mean(str(value),
+                               CHOICES[name], f"value of the option '{name}':")
     return Config(**options)
 
 # %% ../../nbs/core/mixture/core.ipynb #6e227082
@@ -458,7 +462,8 @@ class Mixture:
         self.calibration: Calibration|None = None
         self.ood: ood.Detector|None = None               # tells images that are unlike those of the training
         torch.manual_seed(self.config.seed)
-        self.bridge = Bridge(self.experts, self.labels, self.config, prompts).eval()
+        self.bridge = Bridge(self.experts,
+                             self.labels, self.config, prompts).eval()
         if device is not None: self.bridge.to(device)
 
     @property
@@ -524,7 +529,8 @@ class Mixture:
         """Answers for images, nothing cached; `medbridge.data.inputs` says what becomes of each form of an image.
 
         Raises `InputError` for a file that is not there, or if none can be read."""
-        skip, scale = skips(on_error), scale_of(self.facts, images, scale)
+        skip, scale = skips(on_error), scale_of(self.facts,
+                                                images, scale)
         private = isinstance(images, Manifest) and images.private
         images, keep = image_list(images), kept_experts(self.names, drop)
         labels = self.labels if labels is None else label_list(labels)
@@ -585,7 +591,8 @@ class Mixture:
         except InputError as error:
             if error.path is not None: raise
             raise InputError(f"Fields 'experts' and 'config': {error.problem}", path, remedy=error.remedy) from error
-        old = c.get("versions", {}) if c["format"] == 2 else None
+        old = c.get("versions",
+                    {}) if c["format"] == 2 else None
         check_experts(model.experts, c["experts"], folder, old)
         load_weights(model.bridge, folder/card.WEIGHTS)
         model.facts = c.get("facts", {})

@@ -214,7 +214,8 @@ def _posed(s: Site, c: Case, patient: Patient, rng) -> Pose:
     if c.view == "AP": geometry["source"] = s.source_ap
     pose = draw_pose(patient, rng, c.view, **geometry)
     if "Emphysema" not in c.findings: return pose
-    return replace(pose, inspiration=pose.inspiration + 8*c.findings["Emphysema"])
+    return replace(pose,
+                   inspiration=pose.inspiration + 8*c.findings["Emphysema"])
 
 # %% ../../nbs/core/phantom/benchmark.ipynb #93013ce6
 @lru_cache(maxsize=1)

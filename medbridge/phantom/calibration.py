@@ -54,7 +54,8 @@ def _chunk(site: str, seed: int, first: int, last: int, path: str) -> None:
     "Render some images and write them with their cells and severities."
     patient, visit = benchmark._patients(sites.site(site), seed, last)
     n, images = last - first, []
-    cover = np.zeros((n, len(READS), CELLS, CELLS), np.uint8)
+    cover = np.zeros((n, len(READS), CELLS, CELLS),
+                     np.uint8)
     shown = np.zeros((n, len(READS)), np.float32)
     for row, i in enumerate(range(first, last)):
         case = benchmark.case(site, seed, i, int(patient[i]),
@@ -67,7 +68,8 @@ def _chunk(site: str, seed: int, first: int, last: int, path: str) -> None:
             shown[row, column] = case.findings[f]
     with atomic_path(path) as part:
         with open(part, "wb") as file:
-            np.savez(file, images=np.stack(images), cover=cover, shown=shown)
+            np.savez(file, images=np.stack(images),
+                     cover=cover, shown=shown)
 
 # %% ../../nbs/core/phantom/calibration.ipynb #e9b8d667
 def _jobs(site: str, seed: int, n: int, folder: Path) -> list[tuple]:

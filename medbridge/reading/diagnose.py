@@ -245,7 +245,8 @@ def _elsewhere(d: Diagnosis, beside: Beside, label: str, side: int) -> str:
     pixels = _read(beside.source, beside.scale)[0]
     drawn, empty = _map(d, pixels, beside.heatmaps[label], side)
     title = f"{label} in another patient: {Path(beside.image).name}"
-    return captioned(title, drawn, empty + beside.in_words(label), side, lines=2)
+    return captioned(title, drawn,
+                     empty + beside.in_words(label), side, lines=2)
 
 # %% ../../nbs/core/reading/diagnose.ipynb #79b10e95
 def _bullets(lines: list[str]) -> str:
@@ -310,7 +311,8 @@ def _save_heatmaps(d: Diagnosis, folder: Path, number: int) -> dict[str, str]: #
         # two labels may differ by signs alone that no file's name has
         if f"{name}.png" in files.values(): name += f"-{len(files)}"
         files[label] = f"{name}.png"
-        show_png(folder/files[label], overlay(pixels, heat, d.full_colour))
+        show_png(folder/files[label],
+                 overlay(pixels, heat, d.full_colour))
     return files
 
 
@@ -437,7 +439,8 @@ def diagnose_each(model,                       # MedBridge
     """Diagnose radiographs one after the other; what has passed is not kept. Raises `InputError` as `diagnose` does,
     for wrong arguments at once."""
     scale_beside = scale_of(model.facts, beside, scale)
-    scale, skip = scale_of(model.facts, images, scale), skips(on_error)
+    scale, skip = scale_of(model.facts,
+                           images, scale), skips(on_error)
     images = image_list(images)
     check_images(images, scale)
     explain = explain if isinstance(explain, int) else name_list(explain)
@@ -482,7 +485,8 @@ def diagnose(model,                            # MedBridge
     """Diagnose radiographs. Raises `InputError` for a file that is not there, where none can be read, for an unknown
     label or expert, and for no image."""
     skipped: list[Unread] = []
-    found = diagnose_each(model, images, explain, drop, heatmap, batch, on_error, skipped, scale, beside)
+    found = diagnose_each(model, images, explain, drop,
+                          heatmap, batch, on_error, skipped, scale, beside)
     return Diagnoses(list(found), skipped)
 
 # %% ../../nbs/core/reading/diagnose.ipynb #590274ac

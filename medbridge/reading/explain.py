@@ -74,7 +74,8 @@ def relevance(model,               # MedBridge
 def _overlap(start: int, stop: int, size: int) -> tuple[slice, slice]: # pixels
     "Where an interval lies within [0, size): in the image, and in the interval itself."
     first, last = max(start, 0), min(stop, size)
-    return slice(first, last), slice(first - start, last - start)
+    return slice(first,
+                 last), slice(first - start, last - start)
 
 # %% ../../nbs/core/reading/explain.ipynb #45b81165
 FALL = 0.25 # of a region's side: where a view's weight falls to zero
@@ -169,7 +170,8 @@ def likeness(heat: np.ndarray,         # (H, W) not negative
 
 # %% ../../nbs/core/reading/explain.ipynb #13f92391
 def _pair(heat, mask) -> tuple[np.ndarray, np.ndarray]:
-    heat, mask = np.asarray(heat), np.asarray(mask, bool)
+    heat, mask = np.asarray(heat), np.asarray(mask,
+                                              bool)
     if heat.shape != mask.shape:
         raise InputError(f"A map of shape {heat.shape} and a mask of shape {mask.shape} do not belong to one image.")
     if not mask.any(): raise InputError("The mask is empty.", remedy="score only images that show the finding.")

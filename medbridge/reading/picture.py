@@ -81,7 +81,8 @@ def overlay(pixels: np.ndarray,  # (C, H, W) or (H, W) in [0, 1]
             full: float|None = None, # times even: where full colour begins; None: `full_colour` of this map
            ) -> np.ndarray:      # (3, H, W) in [0, 1]
     "A heat map over its radiograph: the plain image where the map is no higher than an even one, above it colour."
-    grey, heat = _grey(pixels), np.asarray(heat, np.float32)
+    grey, heat = _grey(pixels), np.asarray(heat,
+                                           np.float32)
     if grey.shape != heat.shape:
         raise InputError(f"A map of shape {heat.shape} and an image of {grey.shape} do not belong together.")
     top = full_colour(heat) if full is None else full
@@ -321,7 +322,8 @@ def reliability_plot(bins: dict[str, dict], # label -> name -> table of `evaluat
     "A matplotlib figure for each label: how often it was there, with 95 % intervals, against what was predicted."
     drawn, (axes,) = figure(1, len(bins), 2.9)
     for ax, (label, tables) in zip(axes, bins.items()):
-        ax.plot([0, 1], [0, 1], color="0.6", lw=1)
+        ax.plot([0, 1],
+                [0, 1], color="0.6", lw=1)
         for (name, table), colour in zip(tables.items(), _SERIES):
             ends = [table.observed - table.observed_low, table.observed_high - table.observed]
             ax.errorbar(table.predicted, table.observed, yerr=ends, fmt="o-", ms=4, lw=1, color=colour,

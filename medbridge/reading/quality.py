@@ -83,7 +83,8 @@ def _banks() -> dict[str, np.ndarray]:
              for view in (lateral, lateral[:, ::-1])]
     banks = dict(lateral=np.concatenate(sides))
     for name in ("real", "phantom"):
-        banks[name] = _windows(templates[name], (1.0, 0.93, 0.86), 3)
+        banks[name] = _windows(templates[name],
+                               (1.0, 0.93, 0.86), 3)
         banks[f"{name} parts"] = _windows(templates[name], (0.7, 0.6, 0.5, 0.42), 5)
     return banks
 
@@ -222,7 +223,8 @@ def _nearest(grey: np.ndarray) -> tuple[str, dict[str, float]]:
         said = better
         found = side if lateral[side] >= LATERAL else "other"
     turned = float(found.split()[-1]) if "rotated" in found else 0.0
-    return found.split()[0], {**by_template[said], **lateral, "turned": turned}
+    return found.split()[0], {**by_template[said],
+                              **lateral, "turned": turned}
 
 # %% ../../nbs/core/reading/quality.ipynb #8a6e4dfd
 def _coloured(pixels: np.ndarray) -> bool: # (C, H, W)

@@ -36,7 +36,8 @@ def verdict_of(said) -> str: # what a table's column says
     return "better" if ours else "worse"
 
 # %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0011
-WORDS = dict(better="better", worse="worse", equal="within the margin", same="the same answers", open="not told apart", none="without a verdict")
+WORDS = dict(better="better", worse="worse", equal="within the margin", same="the same answers", open="not told apart",
+             none="without a verdict")
 
 
 def span(low: float, high: float, digits=3) -> str: return f"[{low:.{digits}f}, {high:.{digits}f}]"
@@ -120,7 +121,8 @@ def _of_ours(folder: Path, method: str, about: str, words: str) -> Sentence|None
     if table is None: return None
     rows = _against(table, method)
     if rows.empty: return None
-    return Sentence(about, f"{words}: {_each_site(rows)}.", "in-domain")
+    return Sentence(about,
+                    f"{words}: {_each_site(rows)}.", "in-domain")
 
 
 def learned(folder: Path) -> Sentence|None:
@@ -158,7 +160,8 @@ def _choice(folder: Path, method: str, about: str, words: str) -> Sentence|None:
     if table is None: return None
     rows = table[table.method == method].set_index("dataset")
     if rows.empty: return None
-    return Sentence(about, f"{words}: {_each_site(rows)}.", "ablations-forest")
+    return Sentence(about,
+                    f"{words}: {_each_site(rows)}.", "ablations-forest")
 
 
 def views(folder: Path) -> Sentence|None:
@@ -168,7 +171,7 @@ def views(folder: Path) -> Sentence|None:
 
 def queries(folder: Path) -> Sentence|None:
     "Queries that read the image minus blind ones."
-    return _choice(folder, "queries=blind", "queries", "Queries that read the image minus queries that are given nothing to read")
+    return _choice(folder, "queries=blind", "queries", "Queries that read the image minus blind ones, in macro AUROC")
 
 
 def routing(folder: Path) -> Sentence|None:
@@ -178,13 +181,14 @@ def routing(folder: Path) -> Sentence|None:
 # %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0031
 def elsewhere(folder: Path) -> Sentence|None:
     "Across sites: how often MedBridge is better, and its worst cell."
-    table = _table(folder, "gains", "train", "test", "kind", "against", "gain", "low", "high", "verdict")
+    table = _table(folder, "gains", "train", "test",
+                   "kind", "against", "gain", "low", "high", "verdict")
     if table is None: return None
     rows = table[table.kind == "cross-domain"].reset_index(drop=True)
     if rows.empty: return None
     worst = rows.loc[rows.gain.where(rows.low.notna()).idxmin()]
-    text = (f"Across domains, of {len(rows)} comparisons with the best single expert and the uniform ensemble MedBridge is: "
-            f"{tally(rows.verdict)}; its worst cell is {worst.train} to {worst.test}, {worst.gain:+.3f} "
+    text = (f"Across domains, of {len(rows)} comparisons with the best single expert and the uniform ensemble MedBridge "
+            f"is: {tally(rows.verdict)}; its worst cell is {worst.train} to {worst.test}, {worst.gain:+.3f} "
             f"{span(worst.low, worst.high)} against the {worst.against}.")
     return Sentence("elsewhere", text, "cross-domain-matrix")
 
@@ -198,8 +202,8 @@ def fractions(folder: Path) -> Sentence|None:
     own = least[least.method == "MedBridge"]
     if mean is None or own.empty: return None
     rows = _against(least, mean)
-    text = (f"With {least.fraction.min():.0%} of the training patients (about {own.images.mean():.0f} images) MedBridge has "
-            f"{own.value.mean():.3f}; minus the {mean}: {_each_site(rows)}.")
+    text = (f"With {least.fraction.min():.0%} of the training patients (about {own.images.mean():.0f} images) MedBridge "
+            f"has {own.value.mean():.3f}; minus the {mean}: {_each_site(rows)}.")
     return Sentence("fractions", text, "data-fractions-curve")
 
 # %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0035
@@ -212,8 +216,8 @@ def lesions(folder: Path) -> Sentence|None:
     needed = ["pointing_game", "pointing_game_chance"]
     if by_site.empty or not set(needed) <= set(by_site.columns): return None
     mean = by_site.mean()
-    text = (f"The maximum of a heat map lies on the finding that it is asked for in {mean.pointing_game:.0%} of cases, by "
-            f"chance in {mean.pointing_game_chance:.0%}")
+    text = (f"The maximum of a heat map lies on the finding that it is asked for in {mean.pointing_game:.0%} of cases, "
+            f"by chance in {mean.pointing_game_chance:.0%}")
     if "pointing_game_other_image" in mean: text += f", in another image's map in {mean.pointing_game_other_image:.0%}"
     return Sentence("lesions", text + ".", "lesions-size")
 
@@ -240,8 +244,8 @@ def calibration(folder: Path) -> Sentence|None:
     rows = table[(table.method == "MedBridge") & (table.metric == "ece")]
     means = rows.groupby("stage").value.mean()
     if not {"raw", "calibrated"} <= set(means.index): return None
-    text = (f"The expected calibration error of MedBridge is {means['raw']:.3f} before and {means['calibrated']:.3f} after "
-            "one temperature chosen on validation.")
+    text = (f"The expected calibration error of MedBridge is {means['raw']:.3f} before and {means['calibrated']:.3f} "
+            "after one temperature chosen on validation.")
     return Sentence("calibration", text, "calibration-decisions")
 
 # %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0041

@@ -301,7 +301,8 @@ def _parts(name: str) -> tuple[str, dict[str, tuple[str, ...]]]:
     "The preset and the parts of a selection that a name holds."
     base, _, asked = name.partition("?")
     parts = parse_qs(asked, keep_blank_values=True)
-    return base, {part: _once(values) for part, values in parts.items()}
+    return base, {part: _once(values)
+                  for part, values in parts.items()}
 
 
 def _once(values) -> tuple[str, ...]: return tuple(dict.fromkeys(values))
@@ -374,7 +375,8 @@ def _in_cache(name: str) -> bool:
     "Whether the local cache of the hub has something of a model."
     from huggingface_hub.constants import HF_HUB_CACHE
     folder = f"models--{name.replace('/', '--')}"
-    return name.count("/") == 1 and Path(HF_HUB_CACHE, folder).is_dir()
+    return name.count("/") == 1 and Path(HF_HUB_CACHE,
+                                         folder).is_dir()
 
 # %% ../../nbs/core/reproduction/presets.ipynb #ee7f9346
 def _check_expert(name: str) -> None:
@@ -508,7 +510,8 @@ def _tested_fold(chosen: Preset, m, seed: int|None):
     if seed is None:
         raise InputError(f"Preset '{chosen.name}' tests one fold for each seed.", remedy="pass seed=.")
     _check_size(chosen, m)
-    return fold(m, seed % chosen.folds, chosen.folds, seed//chosen.folds)
+    return fold(m, seed % chosen.folds,
+                chosen.folds, seed//chosen.folds)
 
 # %% ../../nbs/core/reproduction/presets.ipynb #601293fb
 def notes(chosen: Preset, m) -> dict[str, str]: # data set -> words; empty where there is nothing to say
@@ -632,7 +635,8 @@ def left_out(name: str) -> dict[str, dict[str, str]]: # kind -> name -> reason
                  experts=(*chosen.experts, *chosen.families))
     found = {}
     for kind, names in named.items():
-        gone = dict.fromkeys(parts.get(f"no_{kind}", ()), "not there")
+        gone = dict.fromkeys(parts.get(f"no_{kind}", ()),
+                             "not there")
         others = {n: f"not chosen ({kind.upper()})" for n in names if n not in there[kind]}
         found[kind] = {**others, **gone}
     return found

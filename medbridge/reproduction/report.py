@@ -56,7 +56,8 @@ def style() -> None:
     rc = {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "axes.titlesize": 10,
           "savefig.bbox": "tight", "figure.dpi": 80, "savefig.dpi": 160, "svg.hashsalt": "medbridge",
           "svg.fonttype": "none",}
-    sns.set_theme(context="paper", style="ticks", palette="colorblind", font_scale=1.0, rc=rc)
+    sns.set_theme(context="paper", style="ticks",
+                  palette="colorblind", font_scale=1.0, rc=rc)
     mpl.rcParams["figure.constrained_layout.use"] = True
 
 # %% ../../nbs/core/reproduction/report.ipynb #90bd6054
@@ -68,7 +69,8 @@ def figure_provenance(notebook: str,             # name of the notebook that dre
     sources = [a.provenance for a in artefacts]
     stand_in = any(s["stand_in"] for s in sources)
     notes = _merged([s for s in sources if "notes" in s], "notes")
-    said = [caption, *notes.values(), *([STAND_IN] if stand_in else [])]
+    said = [caption, *notes.values(),
+            *([STAND_IN] if stand_in else [])]
     noted = dict(notes=notes) if notes else {}
     return dict(notebook=notebook, **noted, caption=" ".join(said), commit=git_commit(),
                 stand_in=stand_in, credentialed=any(s["credentialed"] for s in sources),
@@ -86,7 +88,8 @@ def _merged(sources: list[dict], key: str) -> dict:
 def in_cell(value, missing: str) -> str:
     "A value as a table shows it: three decimals, or a sign for what is missing."
     if pd.isna(value): return missing
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{value:.3f}" if isinstance(value,
+                                        float) else str(value)
 
 
 def _plain(value) -> str:
@@ -261,7 +264,8 @@ def with_reasons(table: pd.DataFrame, rows: list[tuple[str, str, str]]) -> pd.Da
             (c for c in _NAMED_IN.get(kind, ()) if c in whole),
             whole.columns[0])
         added.append({column: name, "note": f"not run: {why}"})
-    return pd.concat([whole, pd.DataFrame(added, dtype=object)], ignore_index=True)
+    return pd.concat([whole, pd.DataFrame(added, dtype=object)],
+                     ignore_index=True)
 
 # %% ../../nbs/core/reproduction/report.ipynb #e7b19781
 class Sheet:
@@ -294,7 +298,8 @@ class Sheet:
     def table(self, name: str, table: pd.DataFrame, about: dict, shown: pd.DataFrame|None = None) -> None:
         "Save a table under a name of the figures' folder, with rows for what was not run; see `save_table`."
         read = None if shown is None else with_reasons(shown, self.left_out)
-        save_table(with_reasons(table, self.left_out), self.figures/name, about, read)
+        save_table(with_reasons(table, self.left_out),
+                   self.figures/name, about, read)
         self._keep(name)
 
     def figure(self, name: str, figure, data: pd.DataFrame, about: dict) -> None:
@@ -379,7 +384,8 @@ def _entry_lines(entry: Path, facts: dict) -> list[str]:
     shown = [picture, ""] if entry.with_suffix(".png").exists() else []
     parameters = md(parameters_in_words(facts.get("parameters", [])))
     link = f"[{md(notebook)}](../../{quote(notebook)})"
-    told = [f"Notebook {link}, commit {commit}", parameters, _saved(entry)]
+    told = [f"Notebook {link}, commit {commit}",
+            parameters, _saved(entry)]
     made = "; ".join(t for t in told if t)
     title = md(_title(entry))
     return [f"## {title}", "", *shown, caption, "", f"{made}.", ""]
@@ -392,9 +398,11 @@ FIVE = 5 # the first of `MAIN` that are there
 
 def main_figures(found: list[tuple[Path, dict]]) -> dict[str, int]: # of `entries` -> stem: number
     "The figures that tell the whole, numbered from 1."
-    pictures = {p.stem for p, _ in found if p.with_suffix(".png").exists()}
+    pictures = {p.stem
+                for p, _ in found if p.with_suffix(".png").exists()}
     there = [name for name in MAIN if name in pictures]
-    return {name: number for number, name in enumerate(there[:FIVE], 1)}
+    return {name: number
+            for number, name in enumerate(there[:FIVE], 1)}
 
 
 def caption_alone(facts: dict, notes: list[str]) -> str: # notes: of `noted_in`
@@ -427,7 +435,8 @@ def _numbered(folder: Path, numbers: dict[str, int], there: set[str]) -> list[st
     "The sentences of a preset as a numbered list of Markdown."
     lines = []
     for k, sentence in enumerate(sentences(folder), 1):
-        shown, text = _shown_by(sentence, numbers, there), md_prose(sentence.text)
+        shown, text = _shown_by(sentence,
+                                numbers, there), md_prose(sentence.text)
         if shown is None: lines.append(f"{k}. {text}")
         elif sentence.figure in numbers: lines.append(f"{k}. {text} ({shown})")
         else: lines.append(f"{k}. {text} ([{md(shown)}]({quote(folder.name)}/README.md#{quote(sentence.figure)}))")

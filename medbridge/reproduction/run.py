@@ -104,7 +104,8 @@ def _at_a_time(batch: Batch, workers: int, profile: str|None) -> int:
 # %% ../../nbs/core/reproduction/run.ipynb #846bff42
 def _command(batch: Batch, workers: int, profile: str|None, status: str|None) -> list[str]: # status: on Slurm
     "The command line of Snakemake."
-    files = ["--snakefile", _home(batch)/"Snakefile", "--workflow-profile", _profile(batch, profile)]
+    files = ["--snakefile", _home(batch)/"Snakefile",
+             "--workflow-profile", _profile(batch, profile)]
     cores = [] if profile else ["--cores", workers] # a profile says how many itself
     logs = batch.log_file("").parent/"slurm"
     cluster = ["--slurm-status-command", status, "--slurm-logdir", logs] if status else []
@@ -198,12 +199,14 @@ class _Progress:
         more = f" and {len(names) - 2} more" if len(names) > 2 else ""
         doing = f"at work on {', '.join(names[:2])}{more}" if names else "waiting for a job to begin"
         now = time.time()
-        spent = {name: now - note["began"] for name, note in notes.items()}
+        spent = {name: now - note["began"]
+                 for name, note in notes.items()}
         return f"{self.done()} {doing}, {self.left(spent)}"
 
     def left(self, spent: dict[str, float]|None = None) -> str: # spent: seconds that jobs have been at work
         "How long the others will take."
-        seconds = _filled([self.expected[name] for name in self.stale], self.taken)
+        seconds = _filled([self.expected[name] for name in self.stale],
+                          self.taken)
         spent = spent or {}
         over = [spent.get(name, 0.0) for name in self.stale]
         at_a_time = min(self.most or self.workers, len(seconds)) or 1 # a cluster may have less room
@@ -254,7 +257,8 @@ def _raise_stopped(status: int, log: Path, note: dict) -> None: # note: of the b
     "`NotebookFailed` with the last lines of a Snakemake that did not end well, or was killed."
     if not status: return
     kept = "what is finished is kept, and the same command goes on from there."
-    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    text = log.read_text(encoding="utf-8",
+                         errors="replace") if log.is_file() else ""
     how = f"was {cause_of(note)} (signal {-status})" if status < 0 else f"stopped with status {status}"
     lines = [f"Snakemake {how}; {kept}", *text.splitlines()[-25:], f"its log: {log}"]
     raise NotebookFailed("\n".join(lines))
@@ -271,7 +275,8 @@ def _write_down(batch: Batch, gone: dict[str, dict]) -> None:
 def _not_run(batch: Batch) -> pd.DataFrame: # kind, name, note
     "What of the preset was not run, and why: data sets, experts, experiments."
     rows = report.left_out(batch.chosen.name, batch.absent)
-    rows += [("experiments", name, why) for name, why in batch.not_run.items()]
+    rows += [("experiments", name, why)
+             for name, why in batch.not_run.items()]
     table = pd.DataFrame(rows, columns=["kind", "name", "note"])
     return table.assign(note="not run: " + table.note.astype(str))
 
@@ -346,7 +351,8 @@ def _moved(before: dict, after: dict) -> list[str]: # as `compare.read_tables` g
     told = compare.in_words(compare.compare_all(before, after))
     if len(told) < 2: return []
     promise = "one machine gives the same numbers twice, another may differ by 0.001; more is other code or data"
-    return [f"against the tables that were there before: {told[0]}", *told[1:], promise]
+    return [f"against the tables that were there before: {told[0]}",
+            *told[1:], promise]
 
 # %% ../../nbs/core/reproduction/run.ipynb #5f9aa407
 def _ending(kind, error) -> str: # as `__exit__` is told

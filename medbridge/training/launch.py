@@ -92,7 +92,8 @@ def launch(model,                      # a Mixture: receives the trained weights
         folder = Path(folder or scratch)
         write_task(folder, model, train, val, options)
         asked = command(folder, processes)
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=timeout, env=environment)
+        done = subprocess.run(asked, capture_output=True,
+                              text=True, timeout=timeout, env=environment)
         if done.returncode or not (folder/"trained/config.json").is_file():
             remedy = "mend the cause; the task lies in the folder when one is given."
             raise InputError(f"Training in {processes} processes failed:\n{_last(done.stderr)}", folder,

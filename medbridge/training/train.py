@@ -221,7 +221,8 @@ class _Run:
     @property
     def steps(self) -> int:
         "Batches in an epoch."
-        return max(1, math.ceil(len(self.rows)/self.batch_size))
+        return max(1,
+                   math.ceil(len(self.rows)/self.batch_size))
 
     def group(self, step: int) -> tuple[int, bool]:
         "How many batches' gradients make the step that a batch is part of, and whether it is the last of them."
@@ -371,7 +372,8 @@ def _loop(run: _Run, state: State, validation: _Validation|None, patience: int, 
         _judge(state, run.model, row, validation)
         run.accelerator.log(epoch_values(row, max(g["lr"] for g in run.optimiser.param_groups)), step=epoch)
         if checkpoint is not None and run.accelerator.is_main_process:
-            save_checkpoint(checkpoint, run.model.bridge, run.optimiser, state.weights, state.facts())
+            save_checkpoint(checkpoint, run.model.bridge,
+                            run.optimiser, state.weights, state.facts())
         if stop_after is not None and epoch >= stop_after: break
 
 # %% ../../nbs/core/training/train.ipynb #f080508d
@@ -392,7 +394,8 @@ def _finish(model: Mixture, train: Manifest, state: State, validation: _Validati
 def _learned(model: Mixture, before: dict, images: tuple) -> dict[str, Any]: # weights as they were; store and rows
     "What moved, and how gates differ over some images: those that chose the epoch, or some of the training."
     store, rows = images
-    gates = model.predict_store(store, np.asarray(rows)[:500]).gates
+    gates = model.predict_store(store,
+                                np.asarray(rows)[:500]).gates
     return learned_facts(before, model.bridge, model.names, gates)
 
 # %% ../../nbs/core/training/train.ipynb #6f6838dc
@@ -418,7 +421,8 @@ def fit(model: Mixture,
     "Train a model; it keeps the weights of its best epoch. Raises `InputError` where there is nothing to learn from."
     targets = _training_targets(model, train)
     if not model.config.gradient: epochs = 0
-    asked = dict(epochs=epochs, batch_size=batch_size, lr=lr, weight_decay=weight_decay, accumulate=accumulate)
+    asked = dict(epochs=epochs, batch_size=batch_size,
+                 lr=lr, weight_decay=weight_decay, accumulate=accumulate)
     key = _key(model, train, *asked.values())
     accelerator = _accelerator(precision, **accelerator_options(log_with, project, log_dir, key))
     if accumulate < 1: raise InputError(f"accumulate={accumulate} makes no step.", remedy="give 1 or more.")
@@ -435,14 +439,16 @@ def fit(model: Mixture,
         state = _resume(checkpoint, model, optimiser, state.key)
         if validation is not None: _remember(model, validation, state)
     else:
-        _initialise(model, train, targets, store, rows, {} if starts is None else starts)
+        _initialise(model, train, targets,
+                    store, rows, {} if starts is None else starts)
         _begin(model, validation, state)
     rates = [g["lr"] for g in parameter_groups(model, lr, weight_decay)]
     bridge, optimiser = accelerator.prepare(model.bridge, optimiser)
     y = torch.from_numpy(targets)
     run = _Run(
         model, accelerator, bridge, optimiser, rates, store, rows, y, weight, epochs, batch_size, accumulate)
-    chosen = hyper_parameters(model, train, val, patience=patience, precision=accelerator.mixed_precision, **asked)
+    chosen = hyper_parameters(model, train, val, patience=patience,
+                              precision=accelerator.mixed_precision, **asked)
     with tracked(accelerator, project, chosen): _loop(run, state, validation, patience, checkpoint, stop_after)
     history = _finish(model, train, state, validation)
     model.facts |= _learned(model, before, held or (store, rows))
