@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['STAND_IN', 'METHOD_COLOURS', 'FAMILY', 'TABLE', 'PNG_MOST', 'SVG_MOST', 'FIGURE', 'NOT_RUN', 'KINDS', 'COMMITTED',
            'MAIN', 'FIVE', 'PAGE', 'method_colour', 'style', 'figure_provenance', 'in_cell', 'to_markdown', 'to_latex',
-           'save_table', 'fit_png', 'save_figure', 'keeps_svg', 'absent', 'left_out', 'with_reasons', 'Sheet',
-           'entries', 'parameters_in_words', 'noted_in', 'page_of', 'main_figures', 'caption_alone', 'gallery', 'paper',
-           'forest', 'reliability', 'roc']
+           'save_table', 'save_facts', 'fit_png', 'save_figure', 'save_pictures', 'keeps_svg', 'absent', 'left_out',
+           'with_reasons', 'Sheet', 'entries', 'parameters_in_words', 'noted_in', 'caption_alone', 'page_of',
+           'main_figures', 'gallery', 'paper', 'forest', 'reliability', 'roc']
 
 # %% ../../nbs/core/reproduction/report.ipynb #d5f2526a
 import base64, html, importlib, io, json
@@ -28,7 +28,7 @@ STAND_IN = "Stand-in data (CXR-Phantom v1, simulated) and small stand-in experts
 
 METHOD_COLOURS = {
     "MedBridge": "#0173b2", "zero-shot": "#949494", "linear probe": "#de8f05", "uniform ensemble": "#029e73",
-    "controls": "#cc78bc", "adapters": "#ca9161", "prompts": "#fbafe4", "tuned towers": "#d55e00",
+    "controls": "#cc78bc", "adapters": "#ca9161", "prompts": "#56b4e9", "tuned towers": "#d55e00",
 }
 FAMILY = {
     "MedBridge (closed form)": "MedBridge", "MedBridge (paper)": "MedBridge", "mean-view probe": "linear probe",
@@ -64,14 +64,14 @@ def style() -> None:
 def figure_provenance(notebook: str,             # name of the notebook that drew it
                       artefacts: list[Artefact], # what it was drawn from
                       caption: str,              # one or two sentences, for a reader who sees only the figure
+                      how="",                    # what its marks mean; of `drawings.how`
                      ) -> dict[str, Any]:
     "What a figure or table was made from; stand-in and credentialed data are carried over from its artefacts."
     sources = [a.provenance for a in artefacts]
     stand_in = any(s["stand_in"] for s in sources)
     notes = _merged([s for s in sources if "notes" in s], "notes")
-    said = [caption, *notes.values(),
-            *([STAND_IN] if stand_in else [])]
-    noted = dict(notes=notes) if notes else {}
+    said = [caption, *([how] if how else []), *notes.values(), *([STAND_IN] if stand_in else [])]
+    noted = (dict(how=how) if how else {}) | (dict(notes=notes) if notes else {})
     return dict(notebook=notebook, **noted, caption=" ".join(said), commit=git_commit(),
                 stand_in=stand_in, credentialed=any(s["credentialed"] for s in sources),
                 parameters=[s["parameters"] for s in sources],
@@ -144,7 +144,7 @@ def save_table(table: pd.DataFrame,       # what to save
     _save_text(f"{to_markdown(shown)}\n\n{md_prose(caption)}\n",
                path.with_suffix(".md"))
     _save_text(to_latex(shown, caption), path.with_suffix(".tex"))
-    _save_provenance(path, provenance)
+    save_facts(path, provenance)
 
 # %% ../../nbs/core/reproduction/report.ipynb #1675efc5
 def _save_text(text: str, path: Path) -> None:
@@ -155,7 +155,8 @@ def _save_csv(table: pd.DataFrame, path: Path) -> None:
     save_csv(table, path.with_suffix(".csv"), float_format="%.6g")
 
 
-def _save_provenance(path: Path, provenance: dict) -> None:
+def save_facts(path: Path, provenance: dict[str, Any]) -> None: # path: with any ending
+    "Provenance beside its table, with the table's fingerprint."
     content = fingerprint(path.with_suffix(".csv"))
     write_json(path.with_suffix(".json"), dict(provenance, content=content))
 
@@ -194,15 +195,20 @@ def save_figure(figure,                     # matplotlib figure
     "Save a figure as PNG and, where it holds no raster, as SVG, with the table it was drawn from and its provenance."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    save_pictures(figure, path, provenance["caption"])
+    _save_csv(data, path)
+    save_facts(path, provenance)
+
+
+def save_pictures(figure, path: Path, caption: str) -> None:
+    "Save a figure as PNG and, where it holds no raster, as SVG."
     _no_equations(figure)
-    png = fit_png(_drawn(figure, "png", {"Description": provenance["caption"], "Software": None}))
+    png = fit_png(_drawn(figure, "png", {"Description": caption, "Software": None}))
     with atomic_path(path.with_suffix(".png")) as part: part.write_bytes(png)
-    svg = _drawn(figure, "svg", {"Date": None, "Description": provenance["caption"]})
+    svg = _drawn(figure, "svg", {"Date": None, "Description": caption})
     path.with_suffix(".svg").unlink(missing_ok=True)
     if keeps_svg(svg):
         with atomic_path(path.with_suffix(".svg")) as part: part.write_bytes(svg)
-    _save_csv(data, path)
-    _save_provenance(path, provenance)
 
 # %% ../../nbs/core/reproduction/report.ipynb #83939046
 def _no_equations(figure) -> None:
@@ -291,9 +297,9 @@ class Sheet:
         "Finished artefacts of one notebook of the preset."
         return find(notebook, self.runs)
 
-    def about(self, artefacts: list[Artefact], caption: str) -> dict[str, Any]:
-        "Provenance of a table or figure that is drawn from these artefacts."
-        return figure_provenance(self.notebook, artefacts, caption)
+    def about(self, artefacts: list[Artefact], caption: str, how="") -> dict[str, Any]:
+        "Provenance of a table or figure that is drawn from these artefacts; how: of `drawings.how`."
+        return figure_provenance(self.notebook, artefacts, caption, how)
 
     def table(self, name: str, table: pd.DataFrame, about: dict, shown: pd.DataFrame|None = None) -> None:
         "Save a table under a name of the figures' folder, with rows for what was not run; see `save_table`."
@@ -363,6 +369,13 @@ def noted_in(found: list[tuple[Path, dict]]) -> list[str]: # of `entries`
     return [*told, *([STAND_IN] if simulated else [])]
 
 
+def caption_alone(facts: dict, notes: list[str]) -> str: # notes: of `noted_in`
+    "A caption without what the page says once, above."
+    caption = facts["caption"]
+    for note in notes: caption = caption.replace(note, "")
+    return " ".join(caption.split())
+
+
 def page_of(folder: str|Path # figures of one preset
            ) -> str:
     "Markdown page of all figures and tables of one preset, to lie in its folder."
@@ -372,15 +385,15 @@ def page_of(folder: str|Path # figures of one preset
     lines = [f"# Preset {md_code(folder.name)}", "", about, ""]
     lines += [line for note in noted_in(found) for line in (md_prose(note), "")]
     lines += [*(_link(p) for p, _ in found), ""]
-    for entry, facts in found: lines += _entry_lines(entry, facts)
+    for entry, facts in found: lines += _entry_lines(entry, facts, noted_in(found))
     return "\n".join(lines)
 
 # %% ../../nbs/core/reproduction/report.ipynb #e4e17e92
-def _entry_lines(entry: Path, facts: dict) -> list[str]:
+def _entry_lines(entry: Path, facts: dict, notes: list[str]) -> list[str]: # notes: of `noted_in`
     notebook = facts["notebook"]
-    caption = md_prose(facts["caption"])
+    caption = md_prose(caption_alone(facts, notes))
     commit = md_code(facts.get("commit"))
-    picture = f"![{caption}]({quote(entry.stem)}.png)"
+    picture = f"![{md(_title(entry))}]({quote(entry.stem)}.png)"
     shown = [picture, ""] if entry.with_suffix(".png").exists() else []
     parameters = md(parameters_in_words(facts.get("parameters", [])))
     link = f"[{md(notebook)}](../../{quote(notebook)})"
@@ -393,23 +406,16 @@ def _entry_lines(entry: Path, facts: dict) -> list[str]:
 # %% ../../nbs/core/reproduction/report.ipynb #cd8741c7
 COMMITTED = ("real", "embedded") # presets whose figures are in the repository
 MAIN = ("in-domain", "cross-domain-matrix", "data-fractions-curve", "ablations-forest", "routing", "lesions-size")
-FIVE = 5 # the first of `MAIN` that are there
+FIVE = 5 # the first that sentences name; of `MAIN` where none is named
 
 
 def main_figures(found: list[tuple[Path, dict]]) -> dict[str, int]: # of `entries` -> stem: number
-    "The figures that tell the whole, numbered from 1."
-    pictures = {p.stem
-                for p, _ in found if p.with_suffix(".png").exists()}
-    there = [name for name in MAIN if name in pictures]
-    return {name: number
-            for number, name in enumerate(there[:FIVE], 1)}
-
-
-def caption_alone(facts: dict, notes: list[str]) -> str: # notes: of `noted_in`
-    "A caption without what the page says once, above."
-    caption = facts["caption"]
-    for note in notes: caption = caption.replace(note, "")
-    return " ".join(caption.split())
+    "The figures that tell the whole, numbered from 1 in the order in which the sentences name them."
+    pictures = {p.stem for p, _ in found if p.with_suffix(".png").exists()}
+    told = sentences(found[0][0].parent) if found else []
+    named = dict.fromkeys(sentence.figure for sentence in told)
+    there = [name for name in named if name in pictures] or [name for name in MAIN if name in pictures]
+    return {name: number for number, name in enumerate(there[:FIVE], 1)}
 
 # %% ../../nbs/core/reproduction/report.ipynb #e37807af
 def gallery(figures: str|Path, # folder with a folder for each preset
@@ -466,7 +472,8 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
 body {{ max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: #222 }}
-figure {{ margin: 2.5rem 0; break-inside: avoid }} img {{ max-width: 100% }}
+figure {{ margin: 2.5rem 0; break-inside: avoid }} img {{ max-width: min(100%, 50rem) }}
+@media (max-width: 50rem) {{ .scroll img {{ max-width: 50rem }} }}
 figcaption, .facts {{ color: #444; font-size: .9rem }}
 .scroll {{ overflow-x: auto }} table {{ border-collapse: collapse; font-size: .85rem }}
 th, td {{ padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd; white-space: nowrap }}
@@ -500,7 +507,7 @@ def _picture(path: Path, alt: str) -> str:
         file = path.with_suffix(end)
         if not file.exists(): continue
         data = base64.b64encode(file.read_bytes()).decode()
-        return f'<img alt="{alt}" src="data:image/{kind};base64,{data}">'
+        return f'<div class="scroll" tabindex="0"><img alt="{alt}" src="data:image/{kind};base64,{data}"></div>'
     return ""
 
 # %% ../../nbs/core/reproduction/report.ipynb #5a643ed6
@@ -516,7 +523,8 @@ def _made_from(facts: dict) -> str:
 # %% ../../nbs/core/reproduction/report.ipynb #1f59fe53
 def _entry(path: Path, facts: dict, notes=(), number=0) -> str: # number: of a main figure
     caption = html.escape(caption_alone(facts, list(notes)))
-    shown = _picture(path, caption)
+    title = f"Figure {number}" if number else html.escape(_title(path))
+    shown = _picture(path, title)     # what is in it the caption says
     table = path.with_suffix(".md")
     if not shown and table.exists():
         text = table.read_text(encoding="utf-8")
@@ -524,7 +532,6 @@ def _entry(path: Path, facts: dict, notes=(), number=0) -> str: # number: of a m
     told = html.escape(_made_from(facts))
     mark = '<p class="mark">Stand-in data and experts.</p>' if facts.get("stand_in") else ""
     below = f'<figcaption>{caption}</figcaption><details class="facts"><summary>made from</summary>{told}</details>'
-    title = f"Figure {number}" if number else html.escape(_title(path))
     anchor = html.escape(path.stem)
     return f'<figure id="{anchor}"><h3>{title}</h3>{mark}{shown}{below}</figure>'
 
