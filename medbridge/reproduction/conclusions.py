@@ -39,8 +39,8 @@ def verdict_of(said,     # what a table's column says
     return "better" if ours else "worse"
 
 # %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0011
-WORDS = dict(better="better", worse="worse", equal="within the margin", same="the same answers", open="not told apart",
-             none="without a verdict")
+WORDS = dict(better="better", worse="worse", equal="within the margin", same="the same answers",
+             open="not told apart", none="without a verdict")
 
 
 def span(low: float, high: float, digits=3) -> str: return f"[{low:.{digits}f}, {high:.{digits}f}]"
@@ -51,7 +51,7 @@ def gap_in_words(row: pd.Series) -> str: # with difference, difference_low, diff
     shown = f"{row.difference:+.3f} {span(row.difference_low, row.difference_high)}"
     return f"{shown}, {WORDS[verdict_of(row.verdict, row.get('method', ''))]}"
 
-
+# %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0047
 def values_in_words(rows: pd.DataFrame, # with value, low, high; index: the site
                     shares=False,       # told in percent
                    ) -> str:
@@ -117,7 +117,7 @@ def home(folder: Path) -> Sentence|None:
     text = f"MedBridge's macro AUROC at home is {values}; minus the {mean} of the experts' probes: {_each_site(rows)}."
     return Sentence("home", text, "in-domain")
 
-
+# %% ../../nbs/core/reproduction/conclusions.ipynb #d08eab8b
 def best(folder: Path) -> Sentence|None:
     "The best method of others at each site."
     table = _table(folder, "in-domain", *PLACED)
@@ -176,20 +176,20 @@ def _choice(folder: Path, method: str, about: str, words: str) -> Sentence|None:
     if table is None: return None
     rows = table[table.method == method].set_index("dataset")
     if rows.empty: return None
-    return Sentence(about,
-                    f"{words}: {_each_site(rows)}.", "ablations-forest")
+    return Sentence(about, f"{words}: {_each_site(rows)}.", "ablations-forest")
 
-
+# %% ../../nbs/core/reproduction/conclusions.ipynb #72241e1f
 def views(folder: Path) -> Sentence|None:
     "Several views minus the whole image alone."
     return _choice(folder, "n_views=1", "views", "Several views minus the whole image alone, in macro AUROC")
 
-
+# %% ../../nbs/core/reproduction/conclusions.ipynb #43d5d3cf
 def queries(folder: Path) -> Sentence|None:
     "Queries that read the image minus blind ones."
-    return _choice(folder, "queries=blind", "queries", "Queries that read the image minus blind ones, in macro AUROC")
+    words = "Queries that read the image minus blind ones, in macro AUROC"
+    return _choice(folder, "queries=blind", "queries", words)
 
-
+# %% ../../nbs/core/reproduction/conclusions.ipynb #f6f9fb29
 def routing(folder: Path) -> Sentence|None:
     "Gates minus the even average."
     return _choice(folder, "routing=uniform", "routing", "Gates of the mixture minus even ones, in macro AUROC")
@@ -197,14 +197,13 @@ def routing(folder: Path) -> Sentence|None:
 # %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0031
 def elsewhere(folder: Path) -> Sentence|None:
     "Across sites: how often MedBridge is better, and its worst cell."
-    table = _table(folder, "gains", "train", "test",
-                   "kind", "against", "gain", "low", "high", "verdict")
+    table = _table(folder, "gains", "train", "test", "kind", "against", "gain", "low", "high", "verdict")
     if table is None: return None
     rows = table[table.kind == "cross-domain"].reset_index(drop=True)
     if rows.empty: return None
     worst = rows.loc[rows.gain.where(rows.low.notna()).idxmin()]
-    text = (f"Across domains, of {len(rows)} comparisons with the best single expert and the uniform ensemble MedBridge "
-            f"is: {tally(rows.verdict)}; its worst cell is {worst.train} to {worst.test}, {worst.gain:+.3f} "
+    text = (f"Across domains, of {len(rows)} comparisons with the best single expert and the uniform ensemble "
+            f"MedBridge is: {tally(rows.verdict)}; its worst cell is {worst.train} to {worst.test}, {worst.gain:+.3f} "
             f"{span(worst.low, worst.high)} against the {worst.against}.")
     return Sentence("elsewhere", text, "cross-domain-matrix")
 
@@ -219,12 +218,13 @@ def fractions(folder: Path) -> Sentence|None:
     if mean is None or own.empty: return None
     rows = _against(least, mean)
     others = least[least.difference.notna() & ~least.method.isin(OURS) & ~least.method.str.startswith("control")]
-    text = (f"With {least.fraction.min():.0%} of the training patients (about {own.images.mean():.0f} images) MedBridge has "
-            f"{values_in_words(own.set_index('dataset'))}; minus the {mean}: {_each_site(rows)}. "
+    text = (f"With {least.fraction.min():.0%} of the training patients (about {own.images.mean():.0f} images) "
+            f"MedBridge has {values_in_words(own.set_index('dataset'))}; minus the {mean}: {_each_site(rows)}. "
             f"Beside {len(others)} methods of others it is: {tally(others.verdict)}")
     worse = [f"{row.method} ({gap_in_words(row)})" for _, row in others.iterrows()
              if verdict_of(row.verdict, row.method) == "worse"]
-    return Sentence("fractions", text + (f"; better than it: {'; '.join(worse)}." if worse else "."), "data-fractions-curve")
+    lost = f"; better than it: {'; '.join(worse)}" if worse else ""
+    return Sentence("fractions", f"{text}{lost}.", "data-fractions-curve")
 
 # %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0035
 def lesions(folder: Path) -> Sentence|None:
@@ -234,8 +234,8 @@ def lesions(folder: Path) -> Sentence|None:
     rows = table[(table.method == "all views") & (table.label == "all") & (table["size"] == "all")]
     hits = {metric: values_in_words(part.set_index("dataset"), shares=True) for metric, part in rows.groupby("metric")}
     if not {"pointing_game", "pointing_game_chance"} <= set(hits): return None
-    text = (f"The maximum of a heat map lies on the finding that it is asked for in {hits['pointing_game']} of cases, by "
-            f"chance in {hits['pointing_game_chance']}")
+    text = (f"The maximum of a heat map lies on the finding that it is asked for in {hits['pointing_game']} of cases, "
+            f"by chance in {hits['pointing_game_chance']}")
     if "pointing_game_other_image" in hits: text += f", on that of another image in {hits['pointing_game_other_image']}"
     return Sentence("lesions", text + ".", "lesions-size")
 
@@ -255,7 +255,7 @@ def controls(folder: Path) -> Sentence|None:
     if not said: return None
     return Sentence("controls", f"Controls, macro AUROC: {', '.join(said)}.", "in-domain")
 
-
+# %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0045
 def calibration(folder: Path) -> Sentence|None:
     "The error of probabilities before and after one temperature."
     table = _table(folder, "calibration", "dataset", "method", "stage", "metric", "value", "low", "high")
@@ -264,8 +264,8 @@ def calibration(folder: Path) -> Sentence|None:
     means = ours[ours.metric == "ece"].groupby("stage").value.mean()
     if not {"raw", "calibrated"} <= set(means.index): return None
     over = f", means of {ours.dataset.nunique()} sites" if ours.dataset.nunique() > 1 else ""
-    text = (f"The expected calibration error of MedBridge is {means['raw']:.3f} before and {means['calibrated']:.3f} after "
-            f"one temperature chosen on validation (no interval was computed{over})")
+    text = (f"The expected calibration error of MedBridge is {means['raw']:.3f} before and {means['calibrated']:.3f} "
+            f"after one temperature chosen on validation (no interval was computed{over})")
     brier = {stage: values_in_words(part.set_index("dataset"))
              for stage, part in ours[ours.metric == "brier"].groupby("stage")}
     if {"raw", "calibrated"} <= set(brier): text += f"; the Brier score {brier['raw']} and {brier['calibrated']}"

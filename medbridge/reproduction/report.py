@@ -7,7 +7,7 @@ __all__ = ['STAND_IN', 'METHOD_COLOURS', 'FAMILY', 'TABLE', 'PNG_MOST', 'SVG_MOS
            'MAIN', 'FIVE', 'PAGE', 'method_colour', 'style', 'figure_provenance', 'in_cell', 'to_markdown', 'to_latex',
            'save_table', 'save_facts', 'fit_png', 'save_figure', 'save_pictures', 'keeps_svg', 'absent', 'left_out',
            'with_reasons', 'Sheet', 'entries', 'parameters_in_words', 'noted_in', 'caption_alone', 'page_of',
-           'main_figures', 'gallery', 'paper', 'forest', 'reliability', 'roc']
+           'main_figures', 'gallery', 'parted', 'shown_by', 'paper', 'forest', 'reliability', 'roc']
 
 # %% ../../nbs/core/reproduction/report.ipynb #d5f2526a
 import base64, html, importlib, io, json
@@ -431,7 +431,13 @@ def gallery(figures: str|Path, # folder with a folder for each preset
     return "\n".join(lines)
 
 # %% ../../nbs/core/reproduction/report.ipynb #680a1791
-def _shown_by(sentence: Sentence, numbers: dict[str, int], there: set[str]) -> str|None:
+def parted(found: list[tuple[Path, dict]], numbers: dict[str, int]) -> tuple[list, list]: # of `entries`, `main_figures`
+    "The main figures in order of their numbers, and the rest."
+    first = sorted((e for e in found if e[0].stem in numbers), key=lambda entry: numbers[entry[0].stem])
+    return first, [e for e in found if e[0].stem not in numbers]
+
+
+def shown_by(sentence: Sentence, numbers: dict[str, int], there: set[str]) -> str|None:
     "Figure 3, or the name of the entry that shows it; None where it is not there."
     if sentence.figure in numbers: return f"Figure {numbers[sentence.figure]}"
     return _title(Path(sentence.figure)) if sentence.figure in there else None
@@ -441,8 +447,7 @@ def _numbered(folder: Path, numbers: dict[str, int], there: set[str]) -> list[st
     "The sentences of a preset as a numbered list of Markdown."
     lines = []
     for k, sentence in enumerate(sentences(folder), 1):
-        shown, text = _shown_by(sentence,
-                                numbers, there), md_prose(sentence.text)
+        shown, text = shown_by(sentence, numbers, there), md_prose(sentence.text)
         if shown is None: lines.append(f"{k}. {text}")
         elif sentence.figure in numbers: lines.append(f"{k}. {text} ({shown})")
         else: lines.append(f"{k}. {text} ([{md(shown)}]({quote(folder.name)}/README.md#{quote(sentence.figure)}))")
@@ -541,7 +546,7 @@ def _content(path: Path) -> str: return f'<li><a href="#{quote(path.stem)}">{htm
 
 def _item(sentence: Sentence, numbers: dict[str, int], there: set[str]) -> str:
     "A sentence as an item of a list, with a link to what shows it."
-    text, shown = html.escape(sentence.text), _shown_by(sentence, numbers, there)
+    text, shown = html.escape(sentence.text), shown_by(sentence, numbers, there)
     if shown is None: return f"<li>{text}</li>"
     return f'<li>{text} (<a href="#{quote(sentence.figure)}">{html.escape(shown)}</a>)</li>'
 

@@ -16,7 +16,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ..basics import InputError
 from ..markup import md, md_code, md_prose, md_row
-from .report import entries
+from .conclusions import sentences
+from .report import caption_alone, entries, main_figures, noted_in, parted, shown_by
 
 # %% ../../nbs/core/reproduction/site.ipynb #a033d0b9
 def _folded_table(path: Path, caption: str) -> str:
@@ -37,12 +38,17 @@ def _notebook_link(root: Path, notebook: str) -> str:
     return f"[{md(path.stem)}](../{quote(inside.as_posix())})"
 
 # %% ../../nbs/core/reproduction/site.ipynb #f45709f3
-def _result(root: Path, path: Path, facts: dict) -> list[str]:
+def _result(root: Path, path: Path, facts: dict,
+            notes=(),  # of `noted_in`: what the page says once, above
+            number=0,  # of a main figure
+           ) -> list[str]:
     "One figure or table: its heading and caption, what is seen, and links to its files."
     at = f"../figures/{quote(path.parent.name)}/{quote(path.stem)}"
     title = md(path.stem.replace("-", " "))
     caption = facts.get("caption", "")
-    parts = [f"### {title.capitalize()}\n\n{md_prose(caption)}\n"]
+    heading = f"Figure {number}" if number else title.capitalize()
+    anchor = f"{{#{quote(path.parent.name)}-{quote(path.stem)}}}"
+    parts = [f"### {heading} {anchor}\n\n{md_prose(caption_alone(dict(caption=caption), list(notes)))}\n"]
     table = path.with_suffix(".md")
     if path.with_suffix(".png").exists(): parts.append(f"[![{title}]({at}.png)]({at}.png)\n")
     elif table.exists(): parts.append(_folded_table(table, caption))
@@ -64,14 +70,31 @@ the provenance names commit, data fingerprints, weights and versions.
 
 def results_page(root: Path # of the checkout
                 ) -> str:
-    "Markdown page of all committed figures and tables: pictures with captions, tables folded."
+    "Markdown page of all committed figures and tables: of each preset ten sentences, five figures, and an appendix."
     parts = [page_head("Results", "Every committed figure and table, with its data and where it came from."), _RESULTS]
     for folder in filter(Path.is_dir, sorted((root/"figures").iterdir())):
-        found = entries(folder)
-        if found: parts.append(f"## Preset {md_code(folder.name)}\n")
-        pictures_first = sorted(found, key=_has_no_picture)
-        for path, facts in pictures_first: parts += _result(root, path, facts)
+        if entries(folder): parts += _preset(root, folder)
     return "\n".join(parts)
+
+
+def _preset(root: Path, folder: Path) -> list[str]:
+    "The part of a preset."
+    found = entries(folder)
+    notes, numbers = noted_in(found), main_figures(found)
+    first, rest = parted(found, numbers)
+    parts = [f"## Preset {md_code(folder.name)}\n", *(f"{md_prose(note)}\n" for note in notes), _told(folder, numbers)]
+    for path, facts in first: parts += _result(root, path, facts, notes, numbers[path.stem])
+    for path, facts in sorted(rest, key=_has_no_picture): parts += _result(root, path, facts, notes)
+    return parts
+
+
+def _told(folder: Path, numbers: dict[str, int]) -> str:
+    "The sentences of a preset, each with a link to what shows it."
+    lines, there = [], {path.stem for path, _ in entries(folder)}
+    for k, sentence in enumerate(sentences(folder), 1):
+        shown, at = shown_by(sentence, numbers, there), f"{quote(folder.name)}-{quote(sentence.figure)}"
+        lines.append(f"{k}. {md_prose(sentence.text)}" + (f" ([{md(shown)}](#{at}))" if shown else ""))
+    return "\n".join([*lines, ""])
 
 # %% ../../nbs/core/reproduction/site.ipynb #e6965b6b
 def _has_no_picture(entry: tuple[Path, dict]) -> bool:
