@@ -171,7 +171,8 @@ def _as_blocks(parts: list[_Column], keys: int, columns: int) -> list[str]:
         for part, cell in zip(others, row[keys:]):
             if not cell: continue
             filled = part.name + " "*(names - cell_len(part.name))
-            text = wrapped(f"    {filled}  {cell}", columns, names + 2)
+            text = wrapped(f"    {filled}  {cell}",
+                           columns, names + 2)
             lines += text.splitlines()
     return lines
 

@@ -45,7 +45,8 @@ def add_evaluate(commands, words: bool) -> None:
     command.add_argument("--split", metavar="NAME", help=_OPTIONS["split"])
     for name, default in dict(resamples=1000, seed=0).items():
         said = _OPTIONS[name]
-        command.add_argument(f"--{name}", type=int, default=default, metavar="N", help=said)
+        command.add_argument(f"--{name}", type=int,
+                             default=default, metavar="N", help=said)
     command.add_argument("--device", default="auto", help=_OPTIONS["device"])
     add_output(command, words)
     command.set_defaults(run=_evaluate)

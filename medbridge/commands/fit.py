@@ -95,7 +95,8 @@ def _folders(args) -> tuple[Path, Path]: # of the model, of what is unfinished
     for name, least in dict(views=1, epochs=0).items():
         value = getattr(args, name)
         if value >= least: continue
-        raise InputError(f"--{name} {value} makes no training.", remedy=f"give {least} or more.")
+        raise InputError(f"--{name} {value} makes no training.",
+                         remedy=f"give {least} or more.")
     return output, output.with_name(output.name + ".unfinished")
 
 # %% ../../nbs/core/commands/fit.ipynb #8fc9b55b
@@ -120,7 +121,8 @@ _DECIDE = ("experts", "views", "epochs", "seed", "uncertain", "blank")
 
 def _wanted(args, parts: dict[str, "Manifest"]) -> dict[str, Any]:
     "What decides a run."
-    wanted: dict[str, Any] = {name: getattr(args, name) for name in _DECIDE}
+    wanted: dict[str,
+                 Any] = {name: getattr(args, name) for name in _DECIDE}
     wanted["table"] = {name: part.fingerprint for name, part in parts.items()}
     wanted["labels"] = parts["train"].labels
     wanted["scale"] = parts["train"].scale

@@ -130,7 +130,8 @@ def _predict(args):
     as_dicom = _dicom_writer(args)
     model, skipped, strange = saved_model(args.model), [], []
     maps = args.top if args.explain or args.dicom else 0
-    found = diagnose_each(model, args.images, maps, on_error=args.on_error, skipped=skipped, scale=args.scale)
+    found = diagnose_each(model, args.images, maps,
+                          on_error=args.on_error, skipped=skipped, scale=args.scale)
     if args.explain: found = saving(found, args.explain)
     found = as_dicom(found)
     with warnings.catch_warnings():

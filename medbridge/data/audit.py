@@ -87,7 +87,8 @@ def image_hashes(m: Manifest,              # its images are read
     "Hash and signature of each image, kept by the file's name, size and time; 0 for a file that cannot be read."
     from concurrent.futures import ThreadPoolExecutor
     rows = np.arange(len(m)) if rows is None else np.asarray(rows)
-    nothing = (np.zeros(2, np.uint64), np.zeros(SIDE**2, np.int8))
+    nothing = (np.zeros(2, np.uint64),
+               np.zeros(SIDE**2, np.int8))
 
     def one(r):
         try: return perceptual_hash(m.read(r, told=[]))
@@ -172,7 +173,8 @@ def near_pairs(hashes: np.ndarray,  # (n, 2) uint64
     sets = np.zeros(len(real),
                     np.uint64) if apart is None else apart[real].astype(np.uint64)
     rows = np.column_stack([hashes[real], sets])
-    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(rows, axis=0,
+                                  return_index=True, return_inverse=True)
     first, inverse = real[first], inverse.ravel()
     found = [np.zeros((0, 2), np.int64)]
     if apart is None: # equal hashes: linked to their first
@@ -391,7 +393,8 @@ def audit(m: Manifest,
         n = len(m)
         where = np.arange(n)
         if images is not True:
-            even = np.linspace(0, n - 1, min(int(images), n))
+            even = np.linspace(0,
+                               n - 1, min(int(images), n))
             where = np.unique(even.astype(int))
         hashes, signatures = image_hashes(m, where, workers)
         pairs = where[alike(signatures, near_pairs(hashes, distance))].reshape(

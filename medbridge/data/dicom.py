@@ -97,7 +97,8 @@ def age_years(age: str|float|None, # DICOM age string (034Y, 018M, 003W, 010D), 
 def _spacing(ds) -> tuple[float, float]|None:
     "Millimetres between the centres of rows and of columns, None where the header does not say."
     spacing = _loose(ds, "PixelSpacing") or _loose(ds, "ImagerPixelSpacing")
-    return (spacing[0], spacing[1]) if len(spacing) == 2 else None
+    return (spacing[0],
+            spacing[1]) if len(spacing) == 2 else None
 
 
 def _pixel_aspect(ds, spacing: tuple[float, float]|None) -> float:

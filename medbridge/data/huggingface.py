@@ -57,7 +57,8 @@ def to_huggingface(m): # Manifest -> datasets.Dataset
 def _classes(feature) -> list[str]|None:
     "Names of a class, or of the classes that a column lists; None for other columns."
     if isinstance(feature, list): feature = feature[0]
-    return getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)
+    return getattr(feature, "names",
+                   None) or getattr(getattr(feature, "feature", None), "names", None)
 
 
 def _listed(values: pd.Series, classes: list[str]|None) -> list[list[str]|None]: # None: missing
@@ -127,7 +128,8 @@ def _file_of(image: Any, row: int, folder: Path|None) -> str:
     return str(file)
 
 # %% ../../nbs/core/data/huggingface.ipynb #ede53cbc
-SPLIT_NAMES = dict(train="train", validation="val", valid="val", val="val", dev="val", test="test")
+SPLIT_NAMES = dict(train="train", validation="val",
+                   valid="val", val="val", dev="val", test="test")
 
 
 def _parts(ds) -> dict[str|None, Any]: # split -> datasets.Dataset

@@ -49,7 +49,8 @@ _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zip", ".csv.bz2")
 
 def _in_table(path: Path) -> list[Path]:
     "Images that a table names. Raises `InputError` for a table without such a column, and for a blank path."
-    paths = read_csv(path, needs=["path"], keep=["path"], text=["path"]).path
+    paths = read_csv(path, needs=["path"],
+                     keep=["path"], text=["path"]).path
     for row in np.flatnonzero(paths.isna()):
         raise InputError("The path is blank.", path, int(row) + 1, "fill it in, or drop the row.")
     return [path.parent/p for p in paths]

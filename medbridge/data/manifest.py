@@ -325,7 +325,8 @@ def _tell_alike(self: Manifest) -> None:
 
 # %% ../../nbs/core/data/manifest.ipynb #41558f08
 def _plain(value):
-    return f"{value:g}" if isinstance(value, (float, np.floating)) else value
+    return f"{value:g}" if isinstance(value,
+                                      (float, np.floating)) else value
 
 
 def _file_size(path: Path) -> int:
@@ -520,7 +521,8 @@ def _check(self: Manifest,
     positions = np.arange(len(self))
     kept = self.subset(np.setdiff1d(positions, found.position))
     skipped = found.drop(columns="position").astype({"file": str}).to_dict("records")
-    kept.facts["skipped"] = [*self.facts.get("skipped", []), *skipped]
+    kept.facts["skipped"] = [*self.facts.get("skipped", []),
+                             *skipped]
     return kept
 
 
@@ -741,7 +743,8 @@ class Samples:
         try: targets = np.array(values, np.float32)
         except (TypeError, ValueError): targets = _label_values(m)[[row]]   # which names the column
         known = apply_policy(targets, self.uncertain, self.blank)[0]
-        return Sample(image if self.transform is None else self.transform(image), known, row)
+        return Sample(image if self.transform is None else self.transform(image),
+                      known, row)
 
     def __iter__(self) -> Iterator[Sample]:
         return map(self.__getitem__, range(len(self)))

@@ -104,8 +104,10 @@ NARROW = 0.25 # of the declared range
 
 def is_narrow(pixels: np.ndarray) -> bool: # (C, H, W) in [0, 1]
     "Whether an image uses less than a quarter of [0, 1]."
-    step = max(1, min(pixels.shape[-2:])//128)
-    low, high = np.percentile(pixels[..., ::step, ::step], (0.5, 99.5))
+    step = max(1,
+               min(pixels.shape[-2:])//128)
+    low, high = np.percentile(pixels[..., ::step, ::step],
+                              (0.5, 99.5))
     return bool(high - low < NARROW)
 
 
@@ -343,7 +345,8 @@ def _of_png(array: np.ndarray, mode: str, orientation: int, source, head: bytes)
     import imagecodecs
     if mode == "I": return array.astype(np.uint16)               # Pillow reads some PNGs of 16 bits as 32
     if not _is_deep_colour(head): return array
-    return _TURNS.get(orientation, _TURNS[1])(imagecodecs.png_decode(_bytes_of(source)))
+    return _TURNS.get(orientation,
+                      _TURNS[1])(imagecodecs.png_decode(_bytes_of(source)))
 
 # %% ../../nbs/core/data/raster.ipynb #ceb35f25
 def _read_raster(path, kind: str, max_pixels: int, scale="bits", head=b"") -> Radiograph:
@@ -360,7 +363,8 @@ def _read_raster(path, kind: str, max_pixels: int, scale="bits", head=b"") -> Ra
             array, mode, orientation = _decoded(image, path, kind)
         if kind == "png":
             array = _of_png(array, mode, orientation, path, head)
-        bits = _png_bits(array, head) if kind == "png" else 8*array.dtype.itemsize
+        bits = _png_bits(array,
+                         head) if kind == "png" else 8*array.dtype.itemsize
     pixels = _scaled(array, bits, False, scale, path)
     facts = dict(format=kind, mode=mode, orientation=orientation)
     return Radiograph(_one_or_three(pixels), bits, facts, _lies(orientation))

@@ -228,7 +228,8 @@ def _rsna(d: Path, n: int, size: int):
     m, rows, info = _phantoms("phantom-rsna", n, size), [], []
     for i, t in enumerate(m.table.itertuples()):
         name, pneumonia = _uuid(i, "rsna"), int(t.Pneumonia)
-        _rsna_image(d/f"stage_2_train_images/{name}.dcm", _pixels(m, i), t)
+        _rsna_image(d/f"stage_2_train_images/{name}.dcm",
+                    _pixels(m, i), t)
         boxes = _RSNA_BOXES[:1 + i % 2] if pneumonia else [(None,)*4]
         for x, y, width, height in boxes:
             rows.append(
@@ -240,7 +241,8 @@ def _rsna(d: Path, n: int, size: int):
 # %% ../../nbs/core/datasets/examples.ipynb #0c8d6e2e
 def _covidx(d: Path, n: int, size: int):
     m = _phantoms("phantom-covidx", n, size)
-    lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    lists: dict[str, list[str]] = {"train": [],
+                                   "val": [], "test": []}
     for i, t in enumerate(m.table.itertuples()):
         if t.COVID == 1:
             name = f"sub-S{t.number:05d}_run-{t.visit + 1}_cr.png"
@@ -316,7 +318,8 @@ def _padchest_row(m: Manifest, i: int) -> dict:
     view = {"ViewPosition_DICOM": "POSTEROANTERIOR", "Projection": t["view"],
             "MethodProjection": "Manual review of DICOM fields", "Pediatric": "No"}
     device = {"Modality_DICOM": "CR", "Manufacturer_DICOM": "", "PhotometricInterpretation_DICOM": "MONOCHROME2"}
-    report = {"ReportID": 4765777 + i, "Report": "sin hallazg", "MethodLabel": "Physician", "Labels": str(found)}
+    report = {"ReportID": 4765777 + i, "Report": "sin hallazg",
+              "MethodLabel": "Physician", "Labels": str(found)}
     places = {"Localizations": "[]", "LabelsLocalizationsBySentence": str([found])}
     codes = {"labelCUIS": "[]", "LocalizationsCUIS": "[]"}
     return ids | person | view | device | report | places | codes
@@ -436,9 +439,11 @@ def _tuberculosis(d: Path, n: int, size: int):
         else:
             place, name = "ChinaSet_AllFiles", f"CHNCXR_{i + 1:04d}_{ill[i]}"
             text = f"{_SEX[t.sex].lower()} {years}yrs\n{says}\n"
-        write_image(d/place/f"CXR_png/{name}.png", _pixels(m, i))
+        write_image(d/place/f"CXR_png/{name}.png",
+                    _pixels(m, i))
         (d/place/"ClinicalReadings").mkdir(exist_ok=True)
-        (d/place/f"ClinicalReadings/{name}.txt").write_text(text, encoding="utf-8")
+        (d/place/f"ClinicalReadings/{name}.txt").write_text(text,
+                                                            encoding="utf-8")
 
 # %% ../../nbs/core/datasets/examples.ipynb #63d7e772
 WRITERS = {

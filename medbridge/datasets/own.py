@@ -66,9 +66,11 @@ def from_csv(path: str|Path,                # table
     read = read_labels(table, labels, separator, COLUMNS, path)
     with_absent(read, known)
     if tell: _tell(read, path)
-    facts: dict[str, Any] = dict(source=str(path), read=read.said)
+    facts: dict[str,
+                Any] = dict(source=str(path), read=read.said)
     if outside: facts["outside"] = True
     if labels is None: facts["labels"] = "found"
     root = Path(root) if root else path.parent
-    m = Manifest(read.table, read.labels, name or path.stem, root, credentialed, facts=facts)
+    m = Manifest(read.table, read.labels,
+                 name or path.stem, root, credentialed, facts=facts)
     return m.check(on_error=on_error) if check else m

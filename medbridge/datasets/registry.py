@@ -229,7 +229,8 @@ def _folder(d: DataSet, folder: str|Path|None) -> Path:
                          remedy=f"{obtain} and put it there: {', '.join(d.needs)}.")
     missing = _missing(d, folder)
     if missing:
-        verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+        verb, them = ("is",
+                      "it") if len(missing) == 1 else ("are", "them")
         raise InputError(f"Data set '{d.name}' is not complete: {'; '.join(missing)} {verb} missing.", folder,
                          remedy=f"{obtain} and put {them} there.")
     return folder

@@ -210,14 +210,16 @@ def _read(d: dict[str, Any]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndar
     "The fields of a `Calibration`."
     if not isinstance(d, dict): raise InputError("The calibration is no object.", remedy=AGAIN)
     labels: Any = d.get("labels")
-    texts = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    texts = isinstance(labels,
+                       list) and all(isinstance(label, str) for label in labels)
     if not texts: raise InputError("Field 'labels' of the calibration is no list of texts.", remedy=AGAIN)
     n = len(labels)
     theta = _numbers(d, "theta", (n, 2))
     covariance = _numbers(d, "covariance", (n, 2, 2))
     if not _are_covariances(covariance):
         raise InputError("Field 'covariance' of the calibration holds what is no covariance.", remedy=AGAIN)
-    return labels, theta, covariance, _counts(d, "positives", n), _counts(d, "negatives", n)
+    return labels, theta, covariance, _counts(d,
+                                              "positives", n), _counts(d, "negatives", n)
 
 # %% ../../nbs/core/evaluation/calibrate.ipynb #f7ea87e2
 def _image_weights(ids: np.ndarray) -> np.ndarray: # (n,) numbers of patients

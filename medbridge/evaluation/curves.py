@@ -28,7 +28,8 @@ SMALLEST = 8 # points, of a text
 def look(number: int) -> dict[str, Any]: # of a series, from 0; matplotlib's names
     "Colour, marker and line of a series; no two of the first six share any of them."
     at = number % len(COLOURS)
-    return dict(color=COLOURS[at], marker=MARKERS[at], linestyle=LINES[at])
+    return dict(color=COLOURS[at],
+                marker=MARKERS[at], linestyle=LINES[at])
 
 # %% ../../nbs/core/evaluation/curves.ipynb #a9a56de2
 def legible(figure) -> None:
@@ -104,16 +105,19 @@ def forest(table: pd.DataFrame,         # a row for each estimate, such as of `e
            ax=None,                     # matplotlib Axes; None: new ones
           ):                            # matplotlib Axes
     "Estimates with their intervals, one below the other. Raises `InputError` for a column that is not there."
-    columns: dict[str, Any] = dict(names=names, groups=groups, value=value, low=low, high=high)
+    columns: dict[str, Any] = dict(names=names,
+                                   groups=groups, value=value, low=low, high=high)
     rows, series_names = _rows_by_name(table, columns)
-    axes = _axes(ax, 6, 0.8 + 0.22*len(rows)*max(1, 0.7*len(series_names)))
+    axes = _axes(ax, 6,
+                 0.8 + 0.22*len(rows)*max(1, 0.7*len(series_names)))
     if reference is not None: axes.axvline(reference, color="#555555", linewidth=0.8, linestyle=":")
     for number, name in enumerate(series_names):
         part = table if name is None else table[table[groups] == name]
         shift = 0.6*((number + 0.5)/len(series_names) - 0.5)
         places = np.array([rows.index(row) for row in part[names]]) + shift
         _draw_series(axes, part, places, look(number), columns, name)
-    axes.set_yticks(range(len(rows)), [str(row) for row in rows])
+    axes.set_yticks(range(len(rows)),
+                    [str(row) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(value if xlabel is None else xlabel)
     if len(series_names) > 1: axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -191,16 +195,20 @@ def roc(targets,               # (n,) 1, 0, NaN (not observed), of one label
        ):                      # matplotlib Axes
     "ROC curves with the pointwise 95 % band of their sensitivity. Raises `InputError` where a class is missing."
     axes = _axes(ax, 4.6, 4.6)
-    axes.plot([0, 1], [0, 1], ":", color="#555555", linewidth=0.8)
+    axes.plot([0, 1], [0, 1], ":",
+              color="#555555", linewidth=0.8)
     ids = patient_ids(patients, len(targets))
     for number, (name, values) in enumerate(series(scores).items()):
-        band, points = roc_band(targets, values, ids, resamples, seed), roc_points(targets, values)
+        band, points = roc_band(targets, values,
+                                ids, resamples, seed), roc_points(targets, values)
         style = look(number)
         words = _auroc_in_words(name, targets, values, ids, resamples, seed)
-        axes.fill_between(band.fpr, band.low, band.high, color=style["color"], alpha=0.15, linewidth=0)
+        axes.fill_between(band.fpr, band.low, band.high,
+                          color=style["color"], alpha=0.15, linewidth=0)
         axes.plot(points.fpr, points.tpr, color=style["color"], linestyle=style["linestyle"], linewidth=1.6,
                   label=words)
-    axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set(xlabel="1 - specificity", ylabel="sensitivity",
+             xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.legend(loc="lower right", frameon=False)
     legible(axes.figure)
     return axes

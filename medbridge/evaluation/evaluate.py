@@ -195,7 +195,8 @@ def auroc_draws(targets: np.ndarray, # (n, Y) 1, 0, NaN
 def _weighted_in_blocks(y: np.ndarray, s: np.ndarray, weights: np.ndarray,
                         seen: np.ndarray) -> np.ndarray:   # (R,)
     "`weighted_auroc` of the images seen, as many resamples at a time as fit in memory."
-    block = max(1, 2**22//max(1, len(seen)))
+    block = max(1,
+                2**22//max(1, len(seen)))
     return np.concatenate(
         [weighted_auroc(y, s, weights[i:i + block][:, seen])
          for i in range(0, len(weights), block)])
@@ -203,7 +204,8 @@ def _weighted_in_blocks(y: np.ndarray, s: np.ndarray, weights: np.ndarray,
 
 def _borrowed(spread: list[np.ndarray], labels: int, resamples: int, seed: int) -> np.ndarray: # (labels, R)
     "Placements drawn from other labels; from those of a coin when there are none."
-    pool = np.concatenate(spread) if spread else np.linspace(-0.5, 0.5, 21)
+    pool = np.concatenate(spread) if spread else np.linspace(-0.5,
+                                                             0.5, 21)
     return pool[np.random.default_rng([seed, 17]).integers(
         len(pool), size=(labels, resamples))]
 

@@ -64,7 +64,8 @@ def domain_probe(a: np.ndarray, b: np.ndarray, groups_a, groups_b) -> float:
 def _halves(v: np.ndarray) -> float: # (n, D)
     "Distance between two random halves of one site."
     order = np.random.default_rng(0).permutation(len(v))
-    return frechet(v[order[::2]], v[order[1::2]])
+    return frechet(v[order[::2]],
+                   v[order[1::2]])
 
 # %% ../../nbs/core/evaluation/shift.ipynb #571daa1c
 @known_keywords

@@ -236,7 +236,8 @@ def _local_folder(name: str, revision, **options) -> Expert:
 
 # %% ../../nbs/core/experts/loading.ipynb #375b8bb9
 def _from_hub(hub_name: str, name: str, revision, **options) -> Expert:
-    return from_folder(_fetch(hub_name, revision, options.get("text", "own")), name, **options)
+    return from_folder(_fetch(hub_name, revision, options.get("text", "own")),
+                       name, **options)
 
 # %% ../../nbs/core/experts/loading.ipynb #0ef76810
 def _load(name: str, revision, **options) -> Expert:
@@ -321,7 +322,8 @@ def load(name: str,               # embedded, a folder, or a model of the hub or
     "A frozen expert by name. Raises `InputError` for an unknown name, a damaged folder, or a model that cannot be had."
     check_device(device)
     _check_options(image_shape, aspect, text, max_pixels, processor)
-    asked = dict(image_shape=None if image_shape is None else tuple(image_shape), processor=processor)
+    asked = dict(image_shape=None if image_shape is None else tuple(image_shape),
+                 processor=processor)
     given: dict = {k: v for k, v in asked.items()
                    if v is not None}
     if text != "own": given["text"] = text

@@ -140,13 +140,15 @@ Task.store = property(_store) # type: ignore[assignment]  # mypy knows no proper
 def _pooled_features(task: Task, k: int, of_views) -> np.ndarray: # of_views: (b, N, E) -> (b, E); (n, E) float32
     "An expert's pooled features, read without the other experts where that is possible."
     shared = task._store is not None or task.views.sampler == "saliency" # saliency windows hang on the first expert
-    store = task.store if shared else FeatureStore(task.manifest, [task.experts[k]], task.views)
+    store = task.store if shared else FeatureStore(task.manifest,
+                                                   [task.experts[k]], task.views)
     at = k if shared else 0
     images = len(task.manifest)
     def pooled(rows):
         features, _ = store.batch(rows, states=False)
         return of_views(features[at].pooled).numpy()
-    parts = np.array_split(np.arange(images), max(1, images//256))
+    parts = np.array_split(np.arange(images),
+                           max(1, images//256))
     return np.concatenate([pooled(part) for part in parts])
 
 # %% ../../nbs/core/methods/contract.ipynb #d8f84071
@@ -387,7 +389,8 @@ def descend(module: nn.Module,            # what is trained: its parameters with
         module.train()
         steps = _steps(n, batch, seed, epoch)
         count = len(steps)
-        set_rates = partial(_set_rates, optimiser, peaks, steps=count, epochs=epochs, before=epoch*count)
+        set_rates = partial(_set_rates, optimiser,
+                            peaks, steps=count, epochs=epochs, before=epoch*count)
         total = _one_epoch(loss, steps, set_rates, optimiser, clipped)
         module.eval()
         if total is None:

@@ -40,7 +40,8 @@ def _split_options(options: dict) -> tuple[dict, dict]: # of `Config`, of traini
 class MedBridgeMethod(Method):
     "MedBridge: options of `Config` and of `medbridge.training.train.fit`."
     name, single = "MedBridge", False
-    grid: tuple[dict, ...] = (dict(lr=2e-3), dict(lr=5e-4))
+    grid: tuple[dict,
+                ...] = (dict(lr=2e-3), dict(lr=5e-4))
     fixed: dict = {}    # options of `Config` that make the configuration
 
     @takes(Config, train_model, but=("model", "train", "val", "stores", "starts"))
@@ -68,7 +69,8 @@ class MedBridgeMethod(Method):
         held = (store, val) if len(val) else None
         stores = (store, train), held
         parts = [self.labelled(rows) if len(rows) else None for rows in (train, val)]
-        history = self.model.fit(*parts, stores=stores, starts=self.starts, **self.options)
+        history = self.model.fit(*parts,
+                                 stores=stores, starts=self.starts, **self.options)
         stopped = self.model.facts.get("stopped")
         self.trainable = self.model.facts["moved"]                                   # the others are as they were made
         self.details = dict(model=self.model, history=history, stopped=stopped)
@@ -159,7 +161,8 @@ def _places(models: list[Mixture], experts: list[Expert]) -> list[tuple[int, int
 # %% ../../nbs/core/methods/ours.ipynb #909357a1
 def _at_rows(values: np.ndarray, rows, n: int) -> np.ndarray: # (B, E) -> (n, E)
     "Features at their rows of the task, missing elsewhere."
-    found = np.full((n, values.shape[1]), np.nan, np.float32)
+    found = np.full((n, values.shape[1]),
+                    np.nan, np.float32)
     found[rows] = values
     return found
 

@@ -98,7 +98,8 @@ class PromptTower:
             problem = f"Expert '{expert.name}' ({expert.family}) has no text tower with token embeddings."
             raise InputError(problem, remedy="use a CLIP, SigLIP or open_clip expert.")
         self.expert = expert
-        self.table, self.blocks = _first(expert, _TABLES), _first(expert, _BLOCKS)
+        self.table, self.blocks = _first(expert,
+                                         _TABLES), _first(expert, _BLOCKS)
         self.prompts = _prompts(labels, contexts)                                     # (2Y,)
         self.places = [_place(expert, labels, contexts, s) for s in range(len(contexts))]
         tokens = [at for _, at in self.places]
@@ -115,8 +116,10 @@ class PromptTower:
         try: out = self.expert.encode_text(self.prompts*repeat).float()
         finally:
             for hook in hooks: hook.remove()
-        sets = F.normalize(out, dim=-1).unflatten(0, (repeat, 2, -1))
-        return sets.transpose(1, 2) if several else sets[0].transpose(0, 1)
+        sets = F.normalize(out,
+                           dim=-1).unflatten(0, (repeat, 2, -1))
+        return sets.transpose(1,
+                              2) if several else sets[0].transpose(0, 1)
 
 # %% ../../nbs/core/methods/prompts.ipynb #b432eb73
 @torch.no_grad()
@@ -248,7 +251,8 @@ class MetaContext(Context):
         super().__init__(tower, scale)
         inner = max(1, embed_dim//16)
         width = self.vectors[0].shape[-1]
-        first, last = nn.Linear(embed_dim, inner), nn.Linear(inner, width)
+        first, last = nn.Linear(embed_dim,
+                                inner), nn.Linear(inner, width)
         self.meta = nn.Sequential(first, nn.ReLU(), last)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)                         # starts as CoOp starts

@@ -102,7 +102,8 @@ def gaps(facts: dict[str, Any], # model.facts
         site = (f"Sites: any real one. It has seen simulated radiographs only ({d['name']}), "
                 "so its answers for real ones mean nothing.")
     vocabulary = "Findings outside its vocabulary: it cannot report them."
-    return [site, *_label_gaps(d.get("positives", {})), vocabulary, *_people_gaps(d)]
+    return [site, *_label_gaps(d.get("positives", {})),
+            vocabulary, *_people_gaps(d)]
 
 # %% ../../nbs/core/mixture/card.ipynb #c49da1d5
 def gaps_of_image(facts: dict[str, Any],  # model.facts

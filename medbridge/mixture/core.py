@@ -274,7 +274,8 @@ def _n_parameters(module) -> int: return sum(p.numel() for p in module.parameter
 def _expert_row(e: Expert, s: Scorer) -> list[str]:
     heads = " + ".join(["text"]*s.by_text + ["linear"]*(s.linear is not None))
     tower = f"{e.depth} blocks of width {e.width}"
-    return [e.name, e.family, tower, heads, f"{_n_parameters(s):,}"]
+    return [e.name, e.family, tower,
+            heads, f"{_n_parameters(s):,}"]
 
 # %% ../../nbs/core/mixture/core.ipynb #58461035
 def _trained_on(data: dict[str, Any]) -> str:
@@ -534,7 +535,8 @@ class Mixture:
         private = isinstance(images, Manifest) and images.private
         images, keep = image_list(images), kept_experts(self.names, drop)
         labels = self.labels if labels is None else label_list(labels)
-        text = None if labels is self.labels else unseen_text(self.experts, list(self.bridge.scorers), labels)
+        text = None if labels is self.labels else unseen_text(self.experts,
+                                                              list(self.bridge.scorers), labels)
         keep = answering(keep, text)
         check_images(images, scale)
         self.bridge.eval()
@@ -542,7 +544,8 @@ class Mixture:
         told: list[tuple[str, str]] = []
         read_one = partial(pixels_of, scale=scale, told=told)
         for at in range(0, len(images), batch):
-            read, unread = read_each(read_one, images[at:at + batch], at, skip)
+            read, unread = read_each(read_one,
+                                     images[at:at + batch], at, skip)
             skipped += unread
             if not read: continue
             pixels = [p for _, p in read]

@@ -182,7 +182,8 @@ class Diagnosis:
     @property
     def warnings(self) -> list[str]:
         "All that speaks against believing this answer."
-        found = [*self.quality.warnings, *self.unlike, *_familiarity(self.strange)]
+        found = [*self.quality.warnings,
+                 *self.unlike, *_familiarity(self.strange)]
         if not self.calibrated: found.append("this model is not calibrated: probabilities are not frequencies")
         return found
 
@@ -195,7 +196,8 @@ class Diagnosis:
     def row_table(self) -> pd.DataFrame:
         "As `Diagnoses.table`, of this image."
         warned = "; ".join(self.warnings)
-        whole = self.table.assign(image=self.image, unlike=_in_a_word(self.strange), warnings=warned)
+        whole = self.table.assign(image=self.image,
+                                  unlike=_in_a_word(self.strange), warnings=warned)
         return whole[["image", *self.table.columns, "unlike", "warnings"]]
 
     def to_text(self) -> str:
@@ -407,7 +409,8 @@ class _Others:
         if label in self._maps: return self._maps[label]
         self._maps[label] = []
         for number, image in enumerate(self.images):
-            heat = self.heatmap(self.model, _read(image, self.scale)[0], label)
+            heat = self.heatmap(self.model,
+                                _read(image, self.scale)[0], label)
             if number == 0: self.first.add(label, heat)
             self._maps[label].append(coarse(heat))
         return self._maps[label]
@@ -419,7 +422,8 @@ def _beside(others: _Others, heatmaps: Heatmaps) -> Beside:
     alike = {label: likeness(heat, others.maps(label))
              for label, heat in heatmaps.items()}
     image = others.images[0]
-    source = image if isinstance(image, (str, Path)) else _read(image)[0]
+    source = image if isinstance(image,
+                                 (str, Path)) else _read(image)[0]
     return Beside(named(image, 0), source, others.first,
                   alike, len(others.images), others.scale)
 
@@ -455,10 +459,12 @@ def _each(model, images, explain, drop, heatmap, batch, skip, skipped, scale, ot
     before, lacks, told = len(skipped), gaps(model.facts), []       # type: ignore[var-annotated]
     reader = partial(_read, scale=scale, told=told)
     for at in progress(range(0, len(images), batch), "diagnosing", least=4):
-        read, unread = read_each(reader, images[at:at + batch], at, skip)
+        read, unread = read_each(reader,
+                                 images[at:at + batch], at, skip)
         skipped += unread
         if not read: continue
-        answer = model.predict([pixels for _, (pixels, _) in read], drop=drop)
+        answer = model.predict([pixels for _, (pixels, _) in read],
+                               drop=drop)
         for j, (number, (pixels, facts)) in enumerate(read):
             table, image = _table(model, answer, j), images[number]
             maps = Heatmaps()

@@ -41,7 +41,8 @@ def _speaking_attention(out, labels: np.ndarray) -> list[list[Tensor]]: # (B,) -
     "Attention times the gradient of each image's label, where that is positive; mean over heads."
     at = torch.arange(len(labels)), torch.as_tensor(labels)
     each = [m for maps in out.attention for m in maps]
-    slopes = torch.autograd.grad(out.logits[at].sum(), each, allow_unused=True)
+    slopes = torch.autograd.grad(out.logits[at].sum(),
+                                 each, allow_unused=True)
     def speaking(m, slope):
         if slope is None: return 0*m.mean(1).detach()
         return (m*slope).clamp(min=0).mean(1).detach()
@@ -116,7 +117,8 @@ def draw_back(experts,            # of the model
         total = torch.zeros(height, width)
         seen = torch.zeros(height, width)
         for n, view in enumerate(m.float().cpu()):
-            shown = e.seen_box(height, width, None if n == 0 else boxes[n])
+            shown = e.seen_box(height,
+                               width, None if n == 0 else boxes[n])
             at, part, weight = _stretched(view, shown, height, width)
             total[at] += weight*part
             seen[at] += weight

@@ -255,7 +255,8 @@ def figure(rows: int, columns: int,
     "A matplotlib figure that is shown once, as a cell's value, and its axes (rows, columns)."
     import matplotlib.pyplot as plt
     size = dict(figsize=(WIDE, height), dpi=_PER_INCH)
-    drawn, axes = plt.subplots(rows, columns, layout="constrained", squeeze=False, **size)
+    drawn, axes = plt.subplots(rows, columns,
+                               layout="constrained", squeeze=False, **size)
     plt.close(drawn)                 # else a notebook would show it a second time
     return drawn, axes
 
@@ -342,18 +343,23 @@ _BLUE, _ORANGE = "#44617b", "#b36b00"
 
 
 def _arrow(ax, end: tuple, begin: tuple, colour: str, dashes="-") -> None:
-    ax.annotate("", end, begin, arrowprops=dict(arrowstyle="->", color=colour, ls=dashes))
+    ax.annotate("", end, begin,
+                arrowprops=dict(arrowstyle="->", color=colour, ls=dashes))
 
 
 def _block(ax, t: int, late: bool) -> None:
     "Block t of a tower; the queries run below the image's tokens through the late ones."
     bottom = -1.1 if late else -0.2
-    place = [t - 0.36, t + 0.36, t + 0.36, t - 0.36], [bottom, bottom, 1.1, 1.1]
+    place = [t - 0.36, t + 0.36, t + 0.36,
+             t - 0.36], [bottom, bottom, 1.1, 1.1]
     ax.fill(*place, facecolor="#e8eef4", edgecolor=_BLUE)
-    ax.text(t, 0.45, f"block\n{t}", ha="center", va="center", fontsize=9)
-    _arrow(ax, (t - 0.36, 0.45), (t - 0.64, 0.45), _BLUE)
+    ax.text(t, 0.45, f"block\n{t}",
+            ha="center", va="center", fontsize=9)
+    _arrow(ax, (t - 0.36, 0.45),
+           (t - 0.64, 0.45), _BLUE)
     if not late: return
-    _arrow(ax, (t - 0.36, -0.75), (t - 0.64, -0.75), _ORANGE)
+    _arrow(ax, (t - 0.36, -0.75),
+           (t - 0.64, -0.75), _ORANGE)
     _arrow(ax, (t, -0.6), (t, 0.1), _ORANGE, ":")
 
 
@@ -363,9 +369,12 @@ def tower_plot(depth: int,     # blocks of the tower
     "A matplotlib figure of a tower that queries ride through: they read the tokens (dotted), tokens never read them."
     drawn, ((ax,),) = figure(1, 1, 2.1)
     for t in range(1, depth + 1): _block(ax, t, late=t > start)
-    ax.text(0.3, 0.45, f"{n_tokens} tokens\nof the image", ha="right", va="center", fontsize=9)
-    ax.text(start + 0.3, -0.75, f"{n_queries} queries", ha="right", va="center", fontsize=9, color=_ORANGE)
-    ax.set(xlim=(-0.9, depth + 0.5), ylim=(-1.25, 1.25))
+    ax.text(0.3, 0.45, f"{n_tokens} tokens\nof the image",
+            ha="right", va="center", fontsize=9)
+    ax.text(start + 0.3, -0.75, f"{n_queries} queries",
+            ha="right", va="center", fontsize=9, color=_ORANGE)
+    ax.set(xlim=(-0.9, depth + 0.5),
+           ylim=(-1.25, 1.25))
     ax.set_axis_off()
     return drawn
 
@@ -421,7 +430,8 @@ def _bars(ax, values: np.ndarray, title: str, colours: list[str]) -> None: # (Y,
 def _stack(ax, values: np.ndarray, title: str, colours: list[str]) -> None: # (Y, K): one after the other
     left = np.zeros(len(values))
     for share, colour in zip(values.T, colours):
-        ax.barh(range(len(values)), share, left=left, color=colour, ec="white")
+        ax.barh(range(len(values)), share,
+                left=left, color=colour, ec="white")
         left += share
     ax.set_title(title, fontsize=9)
 
@@ -432,14 +442,17 @@ def gates_plot(labels: list[str], experts: list[str],
                probabilities: np.ndarray, # (Y,) of the mixture
               ):
     "A matplotlib figure of one answer: each expert's logit, its gate, and the probability that comes of them."
-    drawn, (axes,) = figure(1, 3, 1.2 + 0.3*len(labels))
+    drawn, (axes,) = figure(1,
+                            3, 1.2 + 0.3*len(labels))
     inks = [_SERIES[k % len(_SERIES)] for k in range(len(experts))]
     _bars(axes[0], scores, "each expert's logit", inks)
     _stack(axes[1], gates, "gates", inks)
-    _bars(axes[2], np.asarray(probabilities)[:, None], "probability", ["0.35"])
+    _bars(axes[2], np.asarray(probabilities)[:, None],
+          "probability", ["0.35"])
     for ax in axes[1:]: ax.set(xlim=(0, 1), yticks=[])
     for ax in axes: ax.set_ylim(len(labels) - 0.5, -0.5)
-    axes[0].set_yticks(range(len(labels)), list(map(plot_text, labels)), fontsize=9)
+    axes[0].set_yticks(range(len(labels)),
+                       list(map(plot_text, labels)), fontsize=9)
     drawn.legend(axes[1].containers, list(map(plot_text, experts)), loc="outside lower center", ncols=4, fontsize=9,
                  frameon=False)
     return drawn
@@ -453,9 +466,12 @@ def _draw_numbers(ax, table, title: str, even: float|None) -> None: # table: Dat
     squares = ax.imshow(values, aspect="auto", **scale)
     for (y, x), value in np.ndenumerate(values):
         dark = np.mean(squares.to_rgba(value)[:3]) < 0.5
-        ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if dark else "black")
-    ax.set_xticks(range(len(table.columns)), list(map(plot_text, table.columns)), fontsize=8)
-    ax.set_yticks(range(len(table)), list(map(plot_text, table.index)), fontsize=8)
+        ax.text(x, y, f"{value:.2f}", ha="center",
+                va="center", fontsize=8, color="white" if dark else "black")
+    ax.set_xticks(range(len(table.columns)),
+                  list(map(plot_text, table.columns)), fontsize=8)
+    ax.set_yticks(range(len(table)),
+                  list(map(plot_text, table.index)), fontsize=8)
     ax.set_title(plot_text(title), fontsize=9)
 
 
@@ -464,7 +480,8 @@ def number_plot(tables: dict[str, Any],    # title -> DataFrame of numbers, all 
                ):
     "A matplotlib figure of tables of numbers on coloured squares, side by side."
     rows = max(map(len, tables.values()))
-    drawn, (axes,) = figure(1, len(tables), 0.7 + 0.26*rows)
+    drawn, (axes,) = figure(1,
+                            len(tables), 0.7 + 0.26*rows)
     for ax, (title, table) in zip(axes, tables.items()): _draw_numbers(ax, table, title, even.get(title))
     for ax in axes[1:]: ax.set_yticks([])
     return drawn

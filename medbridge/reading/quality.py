@@ -190,7 +190,8 @@ def _scores(grey: np.ndarray, # (SIDE, SIDE)
         back = np.rot90(grey, -turned//90)
         name = "upright" if turned == 0 else f"rotated {turned}"
         scores |= _both_signs(name, banks[template] @ unit_ranks(back))
-    return scores | _both_signs("cropped", banks[f"{template} parts"] @ unit_ranks(grey))
+    return scores | _both_signs("cropped",
+                                banks[f"{template} parts"] @ unit_ranks(grey))
 
 # %% ../../nbs/core/reading/quality.ipynb #0774e28d
 def _verdict(scores: dict[str, float], # those of one template
@@ -247,7 +248,8 @@ def check_image(image: str|Path|np.ndarray, # a file, or (H, W), (C, H, W) float
                ) -> Quality:
     "Look for the common mistakes. Raises `InputError` for a file that cannot be read."
     is_file = isinstance(image, (str, Path))
-    pixels = read_radiograph(image, told=[]).pixels if is_file else np.asarray(image, np.float32)
+    pixels = read_radiograph(image,
+                             told=[]).pixels if is_file else np.asarray(image, np.float32)
     if pixels.ndim == 2: pixels = pixels[None]
     if pixels.ndim != 3 or 0 in pixels.shape:
         raise InputError(f"An image of shape {pixels.shape} is not (channels, height, width).",

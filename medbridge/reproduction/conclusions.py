@@ -35,7 +35,8 @@ def verdict_of(said,     # what a table's column says
     first, beats, second = text.partition(" beats ")
     if not beats: return "none"
     if other in (first, second): return "worse" if other == first else "better"
-    ours = first in ("default", "MedBridge") or first.startswith(("MedBridge: ", "whole mixture"))
+    ours = first in ("default",
+                     "MedBridge") or first.startswith(("MedBridge: ", "whole mixture"))
     return "better" if ours else "worse"
 
 # %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0011
@@ -176,7 +177,8 @@ def _choice(folder: Path, method: str, about: str, words: str) -> Sentence|None:
     if table is None: return None
     rows = table[table.method == method].set_index("dataset")
     if rows.empty: return None
-    return Sentence(about, f"{words}: {_each_site(rows)}.", "ablations-forest")
+    return Sentence(about,
+                    f"{words}: {_each_site(rows)}.", "ablations-forest")
 
 # %% ../../nbs/core/reproduction/conclusions.ipynb #72241e1f
 def views(folder: Path) -> Sentence|None:
@@ -197,7 +199,8 @@ def routing(folder: Path) -> Sentence|None:
 # %% ../../nbs/core/reproduction/conclusions.ipynb #c0de0031
 def elsewhere(folder: Path) -> Sentence|None:
     "Across sites: how often MedBridge is better, and its worst cell."
-    table = _table(folder, "gains", "train", "test", "kind", "against", "gain", "low", "high", "verdict")
+    table = _table(folder, "gains", "train", "test",
+                   "kind", "against", "gain", "low", "high", "verdict")
     if table is None: return None
     rows = table[table.kind == "cross-domain"].reset_index(drop=True)
     if rows.empty: return None

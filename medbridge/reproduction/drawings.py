@@ -47,7 +47,8 @@ def headed(fig, words: str, simulated: bool) -> None:
 # %% ../../nbs/core/reproduction/drawings.ipynb #132cb430
 def below(fig, handles, words, columns=4) -> None:
     "A legend under the axes."
-    fig.legend(handles, words, loc="outside lower center", ncols=columns, fontsize=LABEL, frameon=False)
+    fig.legend(handles, words, loc="outside lower center",
+               ncols=columns, fontsize=LABEL, frameon=False)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #0a93fd59
 def sites_of(names, images: Images) -> list[str]:
@@ -96,12 +97,16 @@ def in_domain(table: pd.DataFrame,   # dataset, method, value, low, high, verdic
               simulated=False, images: Images = {},
              ): # matplotlib figure
     "Macro AUROC of every method at each site."
-    sites, methods = sites_of(table.dataset, images), list(dict.fromkeys(table.method))[::-1]
+    sites, methods = sites_of(table.dataset,
+                              images), list(dict.fromkeys(table.method))[::-1]
     width = min(marks.WIDTH, 3.6 + 2.2*len(sites))
-    fig, axes = panels(1, len(sites), width, 1.5 + 0.19*len(methods), sharex=True, sharey=True)
+    fig, axes = panels(1, len(sites), width,
+                       1.5 + 0.19*len(methods), sharex=True, sharey=True)
     for ax, site in zip(axes[0], sites): _methods(ax, table[table.dataset == site], methods, counted(site, images))
-    axes[0, 0].set_yticks(range(len(methods)), methods)
-    axes[0, 0].set_ylim(-0.8, len(methods) - 0.2)
+    axes[0,
+         0].set_yticks(range(len(methods)), methods)
+    axes[0, 0].set_ylim(-0.8,
+                        len(methods) - 0.2)
     axes[0, len(sites)//2].set_xlabel("macro AUROC, 95 % CI; dashed line: MedBridge", fontsize=8.5)
     below(fig, *marks.key(marks.verdicts_of(table)))
     headed(fig, "In-domain diagnosis", simulated)
@@ -110,7 +115,8 @@ def in_domain(table: pd.DataFrame,   # dataset, method, value, low, high, verdic
 
 def _methods(ax, rows: pd.DataFrame, methods: list[str], title: str) -> None:
     for row, verdict in zip(rows.itertuples(), marks.verdicts_of(rows)):
-        placed(ax, methods.index(row.method), row, verdict, report.method_colour(row.method), shape_of(row.method))
+        placed(ax, methods.index(row.method), row, verdict,
+               report.method_colour(row.method), shape_of(row.method))
     for value in rows.value[rows.method == "MedBridge"]: ax.axvline(value, color="#0173b2", lw=0.8, ls="--", zorder=0)
     ax.axvline(0.5, color="0.7", lw=0.8, ls=":")
     ax.locator_params(axis="x", nbins=4)
@@ -121,21 +127,27 @@ def cross_panels(macro: pd.DataFrame, # of cross-domain: source, dataset, method
                  gains: pd.DataFrame, # train, test, against, method, gain, low, high, verdict
                 ) -> pd.DataFrame: # as `cross_domain` draws it
     "The cells of three panels: MedBridge, and its gain over each of the others."
-    own = macro[macro.method == "MedBridge"].assign(panel="MedBridge, macro AUROC", verdict=None)
+    own = macro[macro.method == "MedBridge"].assign(panel="MedBridge, macro AUROC",
+                                                    verdict=None)
     renamed = gains.rename(columns=dict(train="source", test="dataset", gain="value"))
-    each = [own, *(rows.assign(panel=f"gain over {name}") for name, rows in renamed.groupby("against", sort=False))]
+    each = [own,
+            *(rows.assign(panel=f"gain over {name}") for name, rows in renamed.groupby("against", sort=False))]
     return pd.concat(each)[["panel", "source", "dataset", "value", "low", "high", "verdict", "method"]]
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0015
 def _cells(ax, rows: pd.DataFrame, panel: str, sources: list[str], targets: list[str]) -> None:
     gains = "gain" in panel
-    colours, low, high = ("PuOr", -0.2, 0.2) if gains else ("viridis", 0.4, 1.0)
-    grid = rows.pivot(index="source", columns="dataset", values="value").reindex(index=sources, columns=targets)
+    colours, low, high = ("PuOr", -0.2,
+                          0.2) if gains else ("viridis", 0.4, 1.0)
+    grid = rows.pivot(index="source", columns="dataset",
+                      values="value").reindex(index=sources, columns=targets)
     edges = [np.arange(n + 1) - 0.5 for n in (len(targets), len(sources))]
-    ax.pcolormesh(*edges, np.ma.masked_invalid(grid.to_numpy(float)), cmap=colours, vmin=low, vmax=high)
+    ax.pcolormesh(*edges, np.ma.masked_invalid(grid.to_numpy(float)),
+                  cmap=colours, vmin=low, vmax=high)
     verdicts = marks.verdicts_of(rows) if gains else [""]*len(rows)
     for row, verdict in zip(rows.itertuples(), verdicts):
-        light = np.clip((row.value - low)/(high - low), 0, 1)
+        light = np.clip((row.value - low)/(high - low),
+                        0, 1)
         dark = abs(light - 0.5) > 0.28 if gains else light < 0.6
         at = targets.index(row.dataset), sources.index(row.source)
         _cell(ax, at, row, verdict, "white" if dark else "black")
@@ -152,7 +164,8 @@ def _cell(ax, at: tuple[int, int], row, verdict: str, ink: str) -> None:
     look = marks.lettering(verdict) if verdict else {}
     ax.text(*at, value, ha="center", va="bottom", fontsize=8.5, color=ink,
             gid=numbered(ax, verdict) if verdict else None, **look)
-    ax.text(*at, around, ha="center", va="top", fontsize=LABEL, color=ink)
+    ax.text(*at, around, ha="center",
+            va="top", fontsize=LABEL, color=ink)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0014
 def cross_domain(table: pd.DataFrame, # panel, source, dataset, value, low, high, verdict, method
@@ -161,12 +174,15 @@ def cross_domain(table: pd.DataFrame, # panel, source, dataset, value, low, high
     "MedBridge by training and test site, and its gains over two others."
     titles, sources = list(dict.fromkeys(table.panel)), list(dict.fromkeys(table.source))
     targets = list(dict.fromkeys(table.dataset))
-    fig, axes = panels(2, 2, marks.WIDTH, 2.2 + 0.8*len(sources), sharex=True, sharey=True)
+    fig, axes = panels(2, 2, marks.WIDTH,
+                       2.2 + 0.8*len(sources), sharex=True, sharey=True)
     flat = [axes[0, 0], *axes[1]]
     for ax, panel in zip(flat, titles): _cells(ax, table[table.panel == panel], panel, sources, targets)
     _read_cells(axes[0, 1])
-    axes[0, 0].set_yticks(range(len(sources)), sources)
-    axes[0, 0].set_ylim(len(sources) - 0.5, -0.5)
+    axes[0,
+         0].set_yticks(range(len(sources)), sources)
+    axes[0,
+         0].set_ylim(len(sources) - 0.5, -0.5)
     for ax in axes[1]: ax.tick_params(axis="x", rotation=30)
     for ax in axes[:, 0]: ax.set_ylabel("trained on", fontsize=8.5)
     fig.supxlabel("tested on", fontsize=8.5)
@@ -238,10 +254,13 @@ def ablations(table: pd.DataFrame, # dataset, variant, method, difference with i
               simulated=False, images: Images = {},
              ): # matplotlib figure
     "The default minus each variant."
-    sites, names = sites_of(table.dataset, images), list(dict.fromkeys(table.variant))[::-1]
+    sites, names = sites_of(table.dataset,
+                            images), list(dict.fromkeys(table.variant))[::-1]
     width = min(marks.WIDTH, 4 + 2.2*len(sites))
-    fig, axes = panels(1, len(sites), width, 1.5 + 0.21*len(names), sharex=True, sharey=True)
-    changed = table.assign(value=table.difference, low=table.difference_low, high=table.difference_high)
+    fig, axes = panels(1, len(sites), width,
+                       1.5 + 0.21*len(names), sharex=True, sharey=True)
+    changed = table.assign(value=table.difference,
+                           low=table.difference_low, high=table.difference_high)
     for ax, site in zip(axes[0], sites):
         rows = changed[changed.dataset == site]
         for row, verdict in zip(rows.itertuples(), marks.verdicts_of(rows)):
@@ -249,9 +268,12 @@ def ablations(table: pd.DataFrame, # dataset, variant, method, difference with i
         ax.axvline(0, color="0.4", lw=0.8, zorder=0)
         ax.locator_params(axis="x", nbins=5)
         ax.set_title(counted(site, images), fontsize=LABEL)
-    axes[0, 0].set_yticks(range(len(names)), names)
-    axes[0, 0].set_ylim(-0.8, len(names) - 0.2)
-    axes[0, len(sites)//2].set_xlabel("default minus variant, macro AUROC, 95 % CI", fontsize=8.5)
+    axes[0,
+         0].set_yticks(range(len(names)), names)
+    axes[0, 0].set_ylim(-0.8,
+                        len(names) - 0.2)
+    axes[0, len(sites)//2].set_xlabel("default minus variant, macro AUROC, 95 % CI",
+                                      fontsize=8.5)
     below(fig, *marks.key(marks.verdicts_of(table), "default"))
     headed(fig, "Ablations", simulated)
     return fig
@@ -381,15 +403,18 @@ def _by_size(ax, rows: pd.DataFrame) -> None:
     "AUROC by size; words above say what the table says of the difference."
     for k, (method, (colour, mark, _)) in enumerate(VIEWS.items()):
         t, x = _sized(rows[rows.method == method]), np.arange(3) + 0.2*(k - 0.5)
-        ax.errorbar(x, t.value, yerr=[t.value - t.low, t.high - t.value], fmt=mark, color=colour, ms=5, lw=1.2)
+        ax.errorbar(x, t.value, yerr=[t.value - t.low, t.high - t.value],
+                    fmt=mark, color=colour, ms=5, lw=1.2)
     whole = _sized(rows[rows.method == "whole view only"])
     for at, said in enumerate(whole.verdict):
         verdict = verdict_of(said, "whole view only")
         words = WORDS[verdict].replace("not told", "not\ntold").replace("without a", "without\na")
-        ax.text(at, 1.02, words, ha="center", fontsize=LABEL, gid=numbered(ax, verdict), **marks.lettering(verdict))
+        ax.text(at, 1.02, words, ha="center", fontsize=LABEL,
+                gid=numbered(ax, verdict), **marks.lettering(verdict))
     ax.axhline(0.5, color="0.7", lw=0.8, ls=":")
     ax.set_yticks([tick for tick in ax.get_yticks() if tick < 1.01])
-    ax.set_ylim(bottom=max(0, rows.low.min() - 0.05), top=1.15)
+    ax.set_ylim(bottom=max(0, rows.low.min() - 0.05),
+                top=1.15)
     ax.set_ylabel("macro AUROC, 95 % CI", fontsize=8.5)
     ax.set_xlabel("finding's size, thirds by area", fontsize=8.5)
 
@@ -425,25 +450,32 @@ def costs(table: pd.DataFrame, # method, trainable, seconds, peak_memory_MB, mac
     for ax, column in zip(axes[0], COSTS): _cost(ax, table.assign(kind=kind), column, shapes)
     axes[0, 0].set_ylabel("macro AUROC, range over sites and seeds", fontsize=8.5)
     below(fig, *axes[0, 0].get_legend_handles_labels())
-    headed(fig, f"What each method costs, at most {int(table.n.max())} fits each", simulated)
+    headed(fig,
+           f"What each method costs, at most {int(table.n.max())} fits each", simulated)
     return fig
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de002f
-STAGES = dict(raw=("0.45", "o", "--"), calibrated=("#0173b2", "D", "-"))
+STAGES = dict(raw=("0.45", "o", "--"),
+              calibrated=("#0173b2", "D", "-"))
 
 
 def _reliability(ax, rows: pd.DataFrame, site: str) -> None:
     ours = rows[rows.method == "MedBridge"]
     for stage, (colour, mark, dash) in STAGES.items():
         t = ours[ours.stage == stage]
-        ax.plot(t.predicted, t.observed, color=colour, lw=1, ls=dash)
+        ax.plot(t.predicted, t.observed,
+                color=colour, lw=1, ls=dash)
         ax.scatter(t.predicted, t.observed, s=6 + 60*np.sqrt(t.n/t.n.max()), label=f"MedBridge, {stage}", color=colour,
                    marker=mark, edgecolor="white", linewidths=0.4, zorder=3)
-        ax.vlines(t.predicted, t.observed_low, t.observed_high, color=colour, lw=0.8)
-    ax.plot([0, 1], [0, 1], color="0.7", lw=0.8, ls=":")
-    ax.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1))
+        ax.vlines(t.predicted, t.observed_low,
+                  t.observed_high, color=colour, lw=0.8)
+    ax.plot([0, 1], [0, 1],
+            color="0.7", lw=0.8, ls=":")
+    ax.set(xlim=(0, 1),
+           ylim=(0, 1), xticks=(0, 0.5, 1))
     ax.set_xlabel("probability", fontsize=8.5)
-    ax.set_title(f"{site}\n{int(ours[ours.stage == 'raw'].n.sum()):,} answers", fontsize=LABEL)
+    ax.set_title(f"{site}\n{int(ours[ours.stage == 'raw'].n.sum()):,} answers",
+                 fontsize=LABEL)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de005a
 def _net_benefit(ax, rows: pd.DataFrame) -> None:
@@ -466,7 +498,8 @@ def calibration(table: pd.DataFrame, # panel, dataset, seed, method, stage, bins
     first = table[table.seed == table.seed.min()]
     sites = sites_of(first.dataset, images)
     width = min(marks.WIDTH, 3 + 1.6*len(sites))
-    fig, axes = panels(2, len(sites), width, 5.4, sharex="row", sharey="row")
+    fig, axes = panels(2, len(sites),
+                       width, 5.4, sharex="row", sharey="row")
     for (above, under), site in zip(axes.T, sites):
         here = first[first.dataset == site]
         _reliability(above, here[here.panel == "reliability"], site)
@@ -474,20 +507,24 @@ def calibration(table: pd.DataFrame, # panel, dataset, seed, method, stage, bins
     axes[0, 0].set_ylabel("observed rate, 95 % CI", fontsize=8.5)
     axes[1, 0].set_ylabel("net benefit per case", fontsize=8.5)
     pairs = [ax.get_legend_handles_labels() for ax in axes[:, 0]]
-    below(fig, pairs[0][0] + pairs[1][0], pairs[0][1] + pairs[1][1])
+    below(fig, pairs[0][0] + pairs[1][0],
+          pairs[0][1] + pairs[1][1])
     headed(fig, "Calibration and decisions", simulated)
     return fig
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0033
-GROUPS = dict(sex=("#0173b2", "o"), age=("#de8f05", "s"), view=("#029e73", "D"))
+GROUPS = dict(sex=("#0173b2", "o"),
+              age=("#de8f05", "s"), view=("#029e73", "D"))
 
 
 def _groups(ax, rows: pd.DataFrame, site: str) -> None:
     for row in rows.itertuples():
         colour, mark = GROUPS[row.attribute]
-        ax.plot([row.low, row.high], [row.Index, row.Index], color=colour, lw=1.6)
+        ax.plot([row.low, row.high],
+                [row.Index, row.Index], color=colour, lw=1.6)
         ax.plot(row.value, row.Index, mark, color=colour, ms=5)
-    ax.set_yticks(range(len(rows)), [f"{row.group} (n = {int(row.n)})" for row in rows.itertuples()])
+    ax.set_yticks(range(len(rows)),
+                  [f"{row.group} (n = {int(row.n)})" for row in rows.itertuples()])
     ax.invert_yaxis()
     ax.axvline(0.5, color="0.7", lw=0.8, ls=":")
     ax.tick_params(axis="x", labelbottom=True)

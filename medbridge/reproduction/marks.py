@@ -23,14 +23,17 @@ def filling(verdict: str, # of `conclusions.verdict_of`
     if verdict in ("equal", "same"): return dict(edge, mfc=colour, fillstyle="bottom", markerfacecoloralt="white")
     if verdict == "open": return dict(edge, mfc="white")
     if verdict == "none": return dict(edge, mfc="0.8")
-    raise InputError(f"{verdict!r} is no verdict.", remedy=f"use one of {', '.join(WORDS)}.")
+    raise InputError(f"{verdict!r} is no verdict.",
+                     remedy=f"use one of {', '.join(WORDS)}.")
 
 # %% ../../nbs/core/reproduction/marks.ipynb #d0de0009
 def lettering(verdict: str # of `conclusions.verdict_of`
              ) -> dict[str, str]: # properties of a matplotlib text
     "How a number is written."
-    filled = filling(verdict, "red")["mfc"] in ("red", "black") and verdict not in ("equal", "same")
-    return dict(fontweight="bold" if filled else "normal", fontstyle="italic" if verdict == "none" else "normal")
+    filled = filling(verdict, "red")["mfc"] in ("red",
+                                                "black") and verdict not in ("equal", "same")
+    return dict(fontweight="bold" if filled else "normal",
+                fontstyle="italic" if verdict == "none" else "normal")
 
 # %% ../../nbs/core/reproduction/marks.ipynb #d0de000b
 def verdicts_of(rows, # table with the columns method and verdict

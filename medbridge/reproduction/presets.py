@@ -357,7 +357,8 @@ def _only_methods(whole: Preset, wanted) -> Preset:
     lacking = [name for name in COMPARED if name not in kept]
     if not lacking: return replace(whole, methods=kept)
     problem = f"Every table compares {_with_commas(COMPARED)}; not chosen: {_with_commas(lacking)}."
-    raise InputError(problem, remedy=f"add {_with_commas(map(repr, lacking))} to the methods.")
+    raise InputError(problem,
+                     remedy=f"add {_with_commas(map(repr, lacking))} to the methods.")
 
 # %% ../../nbs/core/reproduction/presets.ipynb #a11c6fd2
 MORE = ("openai/clip-vit-base-patch16", "openai/clip-vit-base-patch32", "openai/clip-vit-large-patch14-336",

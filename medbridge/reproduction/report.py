@@ -401,7 +401,8 @@ def _entry_lines(entry: Path, facts: dict, notes: list[str]) -> list[str]: # not
             parameters, _saved(entry)]
     made = "; ".join(t for t in told if t)
     title = md(_title(entry))
-    return [f"## {title}", "", *shown, caption, "", f"{made}.", ""]
+    return [f"## {title}", "", *shown,
+            caption, "", f"{made}.", ""]
 
 # %% ../../nbs/core/reproduction/report.ipynb #cd8741c7
 COMMITTED = ("real", "embedded") # presets whose figures are in the repository
@@ -433,7 +434,8 @@ def gallery(figures: str|Path, # folder with a folder for each preset
 # %% ../../nbs/core/reproduction/report.ipynb #680a1791
 def parted(found: list[tuple[Path, dict]], numbers: dict[str, int]) -> tuple[list, list]: # of `entries`, `main_figures`
     "The main figures in order of their numbers, and the rest."
-    first = sorted((e for e in found if e[0].stem in numbers), key=lambda entry: numbers[entry[0].stem])
+    first = sorted((e for e in found if e[0].stem in numbers),
+                   key=lambda entry: numbers[entry[0].stem])
     return first, [e for e in found if e[0].stem not in numbers]
 
 
@@ -447,7 +449,8 @@ def _numbered(folder: Path, numbers: dict[str, int], there: set[str]) -> list[st
     "The sentences of a preset as a numbered list of Markdown."
     lines = []
     for k, sentence in enumerate(sentences(folder), 1):
-        shown, text = shown_by(sentence, numbers, there), md_prose(sentence.text)
+        shown, text = shown_by(sentence,
+                               numbers, there), md_prose(sentence.text)
         if shown is None: lines.append(f"{k}. {text}")
         elif sentence.figure in numbers: lines.append(f"{k}. {text} ({shown})")
         else: lines.append(f"{k}. {text} ([{md(shown)}]({quote(folder.name)}/README.md#{quote(sentence.figure)}))")
@@ -546,7 +549,8 @@ def _content(path: Path) -> str: return f'<li><a href="#{quote(path.stem)}">{htm
 
 def _item(sentence: Sentence, numbers: dict[str, int], there: set[str]) -> str:
     "A sentence as an item of a list, with a link to what shows it."
-    text, shown = html.escape(sentence.text), shown_by(sentence, numbers, there)
+    text, shown = html.escape(sentence.text), shown_by(sentence,
+                                                       numbers, there)
     if shown is None: return f"<li>{text}</li>"
     return f'<li>{text} (<a href="#{quote(sentence.figure)}">{html.escape(shown)}</a>)</li>'
 

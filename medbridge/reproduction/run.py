@@ -64,7 +64,8 @@ class Voice:
 # %% ../../nbs/core/reproduction/run.ipynb #e02e241d
 def _settings(batch: Batch, only: str|None) -> dict[str, str]:
     "What the workflow has to know of a batch."
-    places = dict(root=str(batch.root), figures=str(batch.figures.parent))
+    places = dict(root=str(batch.root),
+                  figures=str(batch.figures.parent))
     own = dict(preset=batch.asked.name, **places, table=batch.table)
     return dict(own, only=only) if only else own
 
@@ -81,7 +82,8 @@ def _profile(batch: Batch, profile: str|None) -> Path:
     if (folder/"config.yaml").is_file(): return folder
     known = sorted(p.parent.name for p in folder.parent.glob("*/config.yaml"))
     names = ", ".join(known)
-    raise InputError(f"There is no profile '{profile}'.", folder, remedy=f"profiles: {names}.")
+    raise InputError(f"There is no profile '{profile}'.",
+                     folder, remedy=f"profiles: {names}.")
 
 
 def _check_profile(batch: Batch, profile: str|None) -> None:
@@ -311,7 +313,8 @@ def _writable(folder: Path,  # folder that will be written, or is to be made
     try:
         with tempfile.TemporaryFile(dir=place): pass
     except OSError as error:
-        raise InputError(f"The {what} cannot be written: {error.strerror}.", folder, remedy=remedy) from None
+        raise InputError(f"The {what} cannot be written: {error.strerror}.",
+                         folder, remedy=remedy) from None
 
 # %% ../../nbs/core/reproduction/run.ipynb #b08a91a1
 def _check_places(batch: Batch) -> None:

@@ -56,7 +56,8 @@ def _result(root: Path, path: Path, facts: dict,
     files = " · ".join(f"[{e}]({at}.{e})" for e in endings)
     made_by = _notebook_link(root, facts["notebook"])
     commit = md_code(facts.get("commit"))
-    return [*parts, f"Notebook {made_by}, commit {commit}: {files}\n"]
+    return [*parts,
+            f"Notebook {made_by}, commit {commit}: {files}\n"]
 
 # %% ../../nbs/core/reproduction/site.ipynb #ccf30291
 def page_head(title: str, description: str) -> str:

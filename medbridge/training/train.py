@@ -115,7 +115,8 @@ def _error_of_gain(targets: np.ndarray, # (n, Y)
                    patients, draws=100) -> float:
     "Standard error, over patients, of the difference in macro AUROC; 0 where it is not defined."
     weights = patient_weights(patients, draws, 0)
-    gain = auroc_draws(targets, ours, patients, weights) - auroc_draws(targets, theirs, patients, weights)
+    gain = auroc_draws(targets, ours, patients,
+                       weights) - auroc_draws(targets, theirs, patients, weights)
     gain = gain[:, np.isfinite(gain).all(0)]
     return float(gain.mean(1).std()) if gain.shape[1] else 0.0
 
