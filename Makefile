@@ -11,7 +11,7 @@ AXE      := 0.1.8
 export MEDBRIDGE_CACHE ?= $(CURDIR)/.cache/medbridge
 export MEDBRIDGE_WHEELS ?= $(CURDIR)/$(VENV)/wheels
 
-.PHONY: help setup reproduce status paper test test-floors test-newest lock lint nb mutants hooks readme docs clean
+.PHONY: help setup reproduce status paper lab test readme-lines test-floors test-newest lock lint nb mutants hooks readme docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -44,6 +44,10 @@ status: setup ## what of PRESET is done, stale, failed or running, what a batch 
 paper: setup ## all tables and figures of PRESET in one HTML page
 	$(BIN)/python -m medbridge paper $(PRESET) $(PART)
 
+# LAB goes to `jupyter lab` as it is; Jupyter refuses root, which containers are, unless it is told
+lab: setup ## JupyterLab at the tutorials; prints its address; over ssh make lab LAB=--no-browser
+	$(BIN)/python -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/nbs/tutorials $(LAB)
+
 test: setup ## everything that must hold: clean, export, lint, every notebook, the wheel
 	$(BIN)/python .ci/check.py
 
@@ -63,6 +67,9 @@ define tried
 	.cache/$1/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	.cache/$1/bin/python .ci/versions.py try
 endef
+
+readme-lines: ## every line of README.md as printed, the long ones too, in a fresh clone with an environment of its own (an hour)
+	$(PYTHON) .ci/first.py --all
 
 lock: setup ## requirements.lock: the versions of the environment, with the hashes of their files on PyPI
 	$(BIN)/python .ci/versions.py lock requirements.lock

@@ -7,8 +7,8 @@
    seed, raise at once, and each must make its own notebook fail;
 3. beside the notebooks, one after the other, so that no core waits: ruff, mypy, the ratchet of style, sizes and plan, and
    the tests of these runners; the batch, twice; the wheel is built, installed into an empty environment and used there
-   (wheel.py); the documentation is built, no link in it is broken, and axe-core finds nothing serious on ten of its pages;
-   explorers and tutorials answer to the keyboard.
+   (wheel.py); the lines of README.md are run as printed in a fresh clone (first.py); the documentation is built, no link
+   in it is broken, and axe-core finds nothing serious on ten of its pages; explorers and tutorials answer to the keyboard.
 
     check.py              all of it
     check.py PATH...      these notebooks only
@@ -252,6 +252,7 @@ def steps(figures: Path, experiments: int) -> list[Step]:
             Step(f"{experiments} experiments", batch, batch_ran, warm=True),
             Step("the experiments again", batch, batch_unchanged),
             Step("the wheel", (python, ".ci/wheel.py"), own_checks("the wheel")),
+            Step("lines of README.md", (python, ".ci/first.py"), own_checks("lines of README.md")),
             Step("documentation", (python, ".ci/docs.py"), documented),
             Step("accessibility of the documentation", (python, ".ci/accessible.py"), accessible)]
 

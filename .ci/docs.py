@@ -8,7 +8,6 @@
    link, anchor and file of the pages is checked.
 """
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -30,7 +29,16 @@ from medbridge import cli
 from medbridge.reproduction import notebooks, site
 
 # what CONTRIBUTING.md links to and the site holds
-PAGES_OF_FILES = {"CHANGELOG.md": "changelog.qmd", "README.md": "../index.ipynb"}
+PAGES_OF_FILES = {"CHANGELOG.md": "changelog.qmd", "README.md": "../index.ipynb",
+                  **{f"nbs/core/{p.parent.name}": f"../core/{p.parent.name}/package.ipynb" for p in NBS.glob("core/*/package.ipynb")}}
+# and what README.md links to
+PAGES_OF_LINKS = {"figures/README.md": "docs/results.qmd", "CONTRIBUTING.md": "docs/contributing.qmd"}
+
+
+def in_repository() -> str:
+    "Address of the checkout's root, where the repository is read."
+    config = get_config()
+    return f"{config.git_url}/blob/{config.branch}/"
 
 
 def write_page(source: Path) -> None:
@@ -44,8 +52,8 @@ def write_page(source: Path) -> None:
     up = "../"*len(source.relative_to(NBS).parent.parts)
     text = target.read_text(encoding="utf-8").replace(notebooks.site_address(), up)
     if source == NBS/"index.ipynb":                                       # its links are those of README.md
-        text = text.replace("](figures/README.md)", "](docs/results.qmd)").replace("](nbs/", "](")
-        text = re.sub(r"\]\((core/\w+)\)", r"](\1/package.ipynb)", text)    # a folder's page
+        for file, page in PAGES_OF_LINKS.items(): text = text.replace(f"]({file})", f"]({page})")
+        text = text.replace("](nbs/", "](").replace("](CITATION.cff)", f"]({in_repository()}CITATION.cff)")
     target.write_text(text, encoding="utf-8")
 
 
@@ -62,8 +70,7 @@ def process() -> None:
 
 def from_file(name: str, description: str) -> str:
     "A Markdown file of the checkout as a page; what the site does not hold is linked to in the repository."
-    config = get_config()
-    return site.file_page(ROOT/name, description, PAGES_OF_FILES, f"{config.git_url}/blob/{config.branch}/")
+    return site.file_page(ROOT/name, description, PAGES_OF_FILES, in_repository())
 
 
 def add_pages() -> None:

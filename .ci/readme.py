@@ -19,13 +19,20 @@ def shown_code(source: str) -> str:
     return "\n".join(line for line in lines if not line.startswith("#|")).strip()
 
 
-def render_output(output: dict, pictures: dict[str, bytes]) -> str:
+def said_of_picture(source: str) -> str:
+    "What a cell's picture shows, in words, for those who do not see it."
+    lines = [line.removeprefix("#| fig-alt:").strip() for line in source.splitlines() if line.startswith("#| fig-alt:")]
+    return " ".join(lines)
+
+
+def render_output(output: dict, pictures: dict[str, bytes], alt: str) -> str:
     "An output as Markdown; a picture joins `pictures` under the name of its file."
     data = output.get("data", {})
     if "image/png" in data:
         name = f"figures/readme/picture-{len(pictures) + 1}.png"
         pictures[name] = base64.b64decode("".join(data["image/png"]))
-        return f"![A picture made by the notebook](./{name})"
+        if not alt: sys.exit(f"{name} needs a line `#| fig-alt: ...` in its cell: what it shows, in words")
+        return f"![{alt}](./{name})"
     if "text/markdown" in data: return "".join(data["text/markdown"])
     if "text/plain" in data or output.get("output_type") == "stream":
         text = data.get("text/plain", output.get("text", ""))
@@ -44,7 +51,8 @@ def render() -> tuple[str, dict[str, bytes]]:
         code = shown_code(source)
         if code: parts.append(f"```python\n{code}\n```")
         if source.startswith(HIDDEN): continue
-        parts += [render_output(output, pictures) for output in cell.get("outputs", [])]
+        alt = said_of_picture(source)
+        parts += [render_output(output, pictures, alt) for output in cell.get("outputs", [])]
     return HEAD + "\n\n".join(part.strip() for part in parts if part) + "\n", pictures
 
 

@@ -49,7 +49,7 @@ def _highdicom() -> Any:
     try: import highdicom
     except ImportError:
         raise InputError("highdicom is not installed, which writes DICOM Segmentations and Structured Reports.",
-                         remedy="pip install \"medbridge[dicom-out]\"") from None
+                         remedy="pip install -e \".[dicom-out]\" in the checkout.") from None
     return highdicom
 
 

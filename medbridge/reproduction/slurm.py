@@ -42,7 +42,7 @@ def status_command() -> str: # squeue, sacct
     if not find_spec("snakemake_executor_plugin_slurm"):
         problem = "The plug-in of Snakemake for Slurm is not installed."
         package = "snakemake-executor-plugin-slurm"
-        raise InputError(problem, remedy=f'pip install "medbridge[slurm]" (the package {package}).')
+        raise InputError(problem, remedy=f'pip install -e ".[slurm]" in the checkout (the package {package}).')
     config = _answer("scontrol", "show", "config")
     if config is None:
         problem = "Slurm does not answer here: `scontrol show config` failed."

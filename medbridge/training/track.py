@@ -18,7 +18,8 @@ from ..basics import InputError, did_you_mean
 from ..data.manifest import Manifest
 
 # %% ../../nbs/core/training/track.ipynb #4cd5bcfc
-PACKAGES = dict(comet_ml="comet-ml", tensorboard="\"medbridge[trackers]\"") # what to install, where it is not the name
+# what to install, where it is not the name
+PACKAGES = dict(comet_ml="comet-ml", tensorboard="-e \".[trackers]\" in the checkout")
 
 
 def checked_trackers(log_with) -> list: # None, a name, a tracker of Accelerate, or several -> names and trackers
