@@ -170,11 +170,11 @@ def expert_choice(w, names: list[str]):
     return w.Dropdown(options=names, description="Expert")
 
 # %% ../../nbs/core/explorers/frame.ipynb #8e8785f6
-def same_width(controls: dict[str, Any]) -> None:
+def same_width(controls: dict[str, Any], description="13em", width="26em") -> None:
     "Controls of one width, their descriptions in full; on a narrow screen, as wide as it is."
     for control in controls.values():
-        control.style.description_width = "13em"
-        control.layout.width = "26em"
+        control.style.description_width = description
+        control.layout.width = width
         control.layout.max_width = "100%"
 
 
@@ -184,10 +184,12 @@ def values_of(controls: dict[str, Any]) -> dict[str, Any]:
 
 # %% ../../nbs/core/explorers/frame.ipynb #c2185162
 def in_columns(w, columns: list[list]) -> list: # the controls of each column, from left to right; or a list of columns
-    "A box for each column; a control that is alone stands for itself; columns in a list wrap among themselves."
+    "A box for each column; a control that is alone stands for itself; columns in a list are narrow, as of a table."
     def boxed(column):
         if isinstance(column[0], list):
-            beside = w.Layout(flex_flow="row wrap", flex="1 1 0", min_width="26em", max_width="100%")
+            for narrow in column: same_width(dict(enumerate(narrow)), "4em", "17em")
+            beside = w.Layout(flex_flow="row wrap", flex="1 1 0", margin="0 0 0 8px",
+                              min_width="17em", max_width="100%")
             return w.HBox(in_columns(w, column), layout=beside)
         return column[0] if len(column) == 1 else w.VBox(column)
     return [boxed(column) for column in columns]

@@ -122,12 +122,12 @@ def routing_row(row: dict[str, Any], experts: list[str]) -> list: # a row of the
 
 # %% ../../nbs/core/explorers/routing.ipynb #55e29428
 def expert_controls(w, names: list[str]) -> dict[str, Any]: # w: the ipywidgets module
-    "A box to switch each expert off, then a slider for each gate."
+    "A box to switch each expert off, which heads its column, then a slider for each gate."
     on, gates = {}, {}
     for k, name in enumerate(names):
-        on[f"on{k}"] = w.Checkbox(value=True, description=f"use {name}")
-        gates[f"gate{k}"] = w.FloatSlider(value=1, min=0,
-                                          max=4, step=0.1, description=f"gate x {name}")
+        on[f"on{k}"] = w.Checkbox(value=True, description=name, indent=False, tooltip=f"use {name}")
+        gates[f"gate{k}"] = w.FloatSlider(value=1, min=0, max=4, step=0.1, description="gate x",
+                                          tooltip=f"factor on the gate of {name}")
     return on | gates
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MACHINE', 'FIELD', 'Shifted', 'between', 'machine_table', 'body_of', 'exposed', 'direction', 'distances', 'short',
-           'expert_row', 'machine_row', 'check_way', 'check_patient', 'ShiftExplorer']
+           'expert_row', 'machine_row', 'patient_picture', 'check_way', 'check_patient', 'ShiftExplorer']
 
 # %% ../../nbs/core/explorers/shift.ipynb #6ddfa421
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ import pandas as pd
 from ..basics import InputError
 from .frame import Explorer, experts_of
 from ..markup import html_table
-from ..reading.picture import img, side_by_side
+from ..reading.picture import captioned, img, side_by_side
 
 # %% ../../nbs/core/explorers/shift.ipynb #ae60acf2
 @dataclass
@@ -103,6 +103,11 @@ def machine_row(setting) -> list: # a row of the table of settings
     return [setting.setting, short(setting.first), short(setting.shown),
             short(setting.second)]
 
+# %% ../../nbs/core/explorers/shift.ipynb #ab5e0001
+def patient_picture(pixels: np.ndarray, title: str) -> str: # (H, W)
+    "A patient at a machine, as HTML; titles of three lines stand on one line."
+    return captioned(title, img(pixels, title, 224), width=224, lines=3)
+
 # %% ../../nbs/core/explorers/shift.ipynb #858d8913
 def check_way(amount: float) -> None: # of the way from the first machine to the second
     "Raise `InputError` outside [0, 1]."
@@ -168,9 +173,8 @@ class ShiftExplorer(Explorer):
         tables = html_table(["expert", "moved", "other patients", "ratio"], experts)
         tables += f"<p>grey levels differ by {data.grey:.3f} of the full range</p>"
         tables += html_table(["machine", "first", "shown", "second"], settings)
-        before = img(data.before, f"{data.image}: at the first machine", 224)
-        after = img(data.after, f"{data.image}: as shown", 224)
-        return side_by_side(f"{before}<br>first machine", f"{after}<br>shown", tables)
+        return side_by_side(patient_picture(data.before, f"{data.image}: at the first machine"),
+                            patient_picture(data.after, f"{data.image}: as shown"), tables)
 
     def controls(self, w) -> dict[str, Any]:
         from medbridge.phantom.sites import SITES

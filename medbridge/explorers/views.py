@@ -60,13 +60,14 @@ def box_row(view) -> list: # a row of the table of boxes
     return [int(view.view), *corners, f"{view.enlarged:.2f}"]
 
 
-def strip(name: str, views: np.ndarray) -> str: # of an expert; (N, 3, h, w)
+def strip(name: str, views: np.ndarray, image: str) -> str: # of an expert; (N, 3, h, w); of the image
     "What one expert sees, view beside view."
     height, width = views.shape[-2:]
     pictures = ""
     for k, view in enumerate(views, 1):
         pictures += img(view, f"view {k} as {name} sees it", 96, "margin:1px")
-    return f"<div><b>{escape(name)}</b> sees {width} x {height} pixels of each view<br>{pictures}</div>"
+    words = f"sees {width} x {height} pixels of each view of {escape(image)}"
+    return f"<div><b>{escape(name)}</b> {words}<br>{pictures}</div>"
 
 # %% ../../nbs/core/explorers/views.ipynb #bf476f53
 class ViewExplorer(Explorer):
@@ -103,7 +104,7 @@ class ViewExplorer(Explorer):
         picture = boxed(data.pixels, data.boxes[CORNERS].to_numpy(), alt, 320)
         picture = captioned(data.image, picture, width=320)
         table = html_table(["view", *CORNERS, "magnified"], rows)
-        strips = "".join(strip(name, views)
+        strips = "".join(strip(name, views, data.image)
                          for name, views in data.seen.items())
         return side_by_side(picture, scroll(table)) + scroll(strips)
 

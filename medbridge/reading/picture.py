@@ -218,7 +218,8 @@ def captioned(title: str,   # text: what is shown
     under = f"<small>{escape(below)}</small>" if below else ""
     head_style = f"min-height:{1.3*lines:.1f}em;display:flex;align-items:flex-end"
     head = f"<figcaption style='{head_style}'>{escape(title)}</figcaption>"
-    return f"<figure style='margin:0;max-width:{width}px;line-height:1.3'>{head}{picture}{under}</figure>"
+    style = f"margin:0;max-width:{width}px;line-height:1.3;overflow-wrap:anywhere"   # names of files may be long
+    return f"<figure style='{style}'>{head}{picture}{under}</figure>"
 
 # %% ../../nbs/core/reading/picture.ipynb #96652b8a
 def likeness_in_words(value: float, # -1 to 1; NaN: one of the two maps is even or empty
@@ -395,15 +396,20 @@ class Placed:
 # %% ../../nbs/core/reading/picture.ipynb #fb000004
 def _frame(ax, box: Sequence, colour: str) -> None: # box: (x0, y0, x1, y1)
     x0, y0, x1, y1 = box
-    ax.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color=colour, lw=1.8)
+    around = np.array([(x0, y0), (x1, y0),
+                       (x1, y1), (x0, y1), (x0, y0)])
+    ax.plot(*around.T, color=colour, lw=1.8)
 
 
 def _draw_placed(ax, shown: Placed, title: str) -> None:
     "One picture in native coordinates, on its axes."
     image = np.asarray(shown.pixels, np.float32)
-    if image.ndim == 3: image = image.transpose(1, 2, 0) if len(image) == 3 else image[0]
-    x0, y0, x1, y1 = shown.place or (0, 0, image.shape[1], image.shape[0])
-    scale = dict(cmap="inferno") if shown.heat else dict(cmap="gray", vmin=0, vmax=1)
+    if image.ndim == 3: image = image.transpose(1, 2, 0)
+    if image.shape[-1] == 1: image = image[..., 0]
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = shown.place or (0, 0, width, height)
+    scale = dict(cmap="gray", vmin=0, vmax=1)
+    if shown.heat: scale = dict(cmap="inferno")
     ax.imshow(image, extent=(x0, x1, y1, y0), interpolation="nearest", **scale)
     if shown.mask is not None: ax.contour(shown.mask, [0.5], colors="white", linewidths=1)
     for box, colour in zip(shown.windows, _INK*len(shown.windows)): _frame(ax, box, colour)
@@ -421,8 +427,9 @@ def placed_plot(pictures: dict[str, Placed]): # title -> picture
 # %% ../../nbs/core/reading/picture.ipynb #fb000007
 def _bars(ax, values: np.ndarray, title: str, colours: list[str]) -> None: # (Y, K): beside one another
     n, k = values.shape
-    for j in range(k):
-        ax.barh(np.arange(n) + 0.8*(j - (k - 1)/2)/k, values[:, j], 0.75/k, color=colours[j])
+    for j, colour in enumerate(colours):
+        beside = 0.8*(j - (k - 1)/2)/k
+        ax.barh(np.arange(n) + beside, values[:, j], 0.75/k, color=colour)
     ax.axvline(0, color="0.5", lw=0.8)
     ax.set_title(title, fontsize=9)
 
@@ -466,12 +473,12 @@ def _draw_numbers(ax, table, title: str, even: float|None) -> None: # table: Dat
     squares = ax.imshow(values, aspect="auto", **scale)
     for (y, x), value in np.ndenumerate(values):
         dark = np.mean(squares.to_rgba(value)[:3]) < 0.5
-        ax.text(x, y, f"{value:.2f}", ha="center",
-                va="center", fontsize=8, color="white" if dark else "black")
-    ax.set_xticks(range(len(table.columns)),
-                  list(map(plot_text, table.columns)), fontsize=8)
-    ax.set_yticks(range(len(table)),
-                  list(map(plot_text, table.index)), fontsize=8)
+        ink = "white" if dark else "black"
+        ax.text(x, y, f"{value:.2f}", fontsize=8, color=ink,
+                ha="center", va="center")
+    columns, rows = list(map(plot_text, table.columns)), list(map(plot_text, table.index))
+    ax.set_xticks(range(len(columns)), columns, fontsize=8)
+    ax.set_yticks(range(len(rows)), rows, fontsize=8)
     ax.set_title(plot_text(title), fontsize=9)
 
 
@@ -480,9 +487,9 @@ def number_plot(tables: dict[str, Any],    # title -> DataFrame of numbers, all 
                ):
     "A matplotlib figure of tables of numbers on coloured squares, side by side."
     rows = max(map(len, tables.values()))
-    drawn, (axes,) = figure(1,
-                            len(tables), 0.7 + 0.26*rows)
-    for ax, (title, table) in zip(axes, tables.items()): _draw_numbers(ax, table, title, even.get(title))
+    drawn, (axes,) = figure(1, len(tables), 0.7 + 0.26*rows)
+    for ax, (title, table) in zip(axes, tables.items()):
+        _draw_numbers(ax, table, title, even.get(title))
     for ax in axes[1:]: ax.set_yticks([])
     return drawn
 
