@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['Images', 'LABEL', 'SHAPES', 'LINES', 'KINDS', 'SIZES', 'MAPS', 'VIEWS', 'COSTS', 'MANY', 'LINED', 'STAGES', 'GROUPS',
            'UNSEEN', 'EYES', 'VERDICTS', 'PLAIN', 'DRAWINGS', 'panels', 'headed', 'below', 'sites_of', 'counted',
-           'shape_of', 'numbered', 'placed', 'drawn_verdicts', 'in_domain', 'cross_panels', 'cross_domain',
-           'best_of_families', 'data_fractions', 'ablations', 'kind_of', 'families', 'routing', 'lesions', 'costs',
-           'calibration', 'subgroups', 'unseen_labels', 'fundus', 'how', 'images_of', 'tested_images', 'draw', 'redraw']
+           'name_rows', 'name_below', 'shape_of', 'numbered', 'placed', 'drawn_verdicts', 'in_domain', 'cross_panels',
+           'cross_domain', 'best_of_families', 'data_fractions', 'ablations', 'kind_of', 'families', 'routing',
+           'lesions', 'costs', 'calibration', 'subgroups', 'unseen_labels', 'fundus', 'how', 'images_of',
+           'tested_images', 'draw', 'redraw']
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0003
 import json
@@ -36,7 +37,8 @@ def panels(rows: int, columns: int, width: float, height: float, **shared) -> tu
     sizes = {"xtick.labelsize": LABEL, "ytick.labelsize": LABEL, "legend.fontsize": LABEL, "axes.labelsize": 8.5,
              "axes.titlesize": 8.5, "figure.titlesize": 9.5}
     with plt.rc_context(sizes):
-        fig, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **shared)
+        fig, axes = plt.subplots(rows, columns,
+                                 figsize=(width, height), squeeze=False, layout="constrained", **shared)
     return fig, axes
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0008
@@ -47,8 +49,8 @@ def headed(fig, words: str, simulated: bool) -> None:
 # %% ../../nbs/core/reproduction/drawings.ipynb #132cb430
 def below(fig, handles, words, columns=4) -> None:
     "A legend under the axes."
-    fig.legend(handles, words, loc="outside lower center",
-               ncols=columns, fontsize=LABEL, frameon=False)
+    fig.legend(handles, words,
+               loc="outside lower center", ncols=columns, fontsize=LABEL, frameon=False)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #0a93fd59
 def sites_of(names, images: Images) -> list[str]:
@@ -60,6 +62,20 @@ def sites_of(names, images: Images) -> list[str]:
 def counted(site: str, images: Images) -> str:
     "A site and, where it is known, how many images it tests."
     return f"{site}\n{images[site]:,} test images" if site in images else site
+
+# %% ../../nbs/core/reproduction/drawings.ipynb #e0de0061
+def name_rows(axes, names: list[str], beyond=0.8) -> None: # beyond: the first and last row, in rows
+    "Rows of shared panels, the first above."
+    first = axes.flat[0]
+    first.set_yticks(range(len(names)), names)
+    last = len(names) - 1
+    first.set_ylim(last + beyond, -beyond)
+
+# %% ../../nbs/core/reproduction/drawings.ipynb #e0de0062
+def name_below(axes, words: str) -> None:
+    "The label of a shared axis, under the panel in the middle."
+    middle = axes.shape[1]//2
+    axes[-1, middle].set_xlabel(words, fontsize=8.5)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de000b
 SHAPES = {"MedBridge": "D", "zero-shot": "v", "linear probe": "s", "uniform ensemble": "o", "controls": "<",
@@ -82,7 +98,8 @@ def placed(ax, at: float, row, verdict: str, colour: str, shape="o", upright=Fal
     bar, point = ([row.low, row.high], [at, at]), ([row.value], [at])
     if upright: bar, point = bar[::-1], point[::-1]
     ax.plot(*bar, color=colour, lw=1.4, zorder=2)
-    ax.plot(*point, ls="", marker=shape, ms=size, zorder=3, gid=numbered(ax, verdict), **marks.filling(verdict, colour))
+    ax.plot(*point, ls="", marker=shape, ms=size,
+            zorder=3, gid=numbered(ax, verdict), **marks.filling(verdict, colour))
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de000e
 def drawn_verdicts(figure) -> list[str]:
@@ -97,17 +114,14 @@ def in_domain(table: pd.DataFrame,   # dataset, method, value, low, high, verdic
               simulated=False, images: Images = {},
              ): # matplotlib figure
     "Macro AUROC of every method at each site."
-    sites, methods = sites_of(table.dataset,
-                              images), list(dict.fromkeys(table.method))[::-1]
+    sites = sites_of(table.dataset, images)
+    methods = list(dict.fromkeys(table.method))
     width = min(marks.WIDTH, 3.6 + 2.2*len(sites))
     fig, axes = panels(1, len(sites), width,
                        1.5 + 0.19*len(methods), sharex=True, sharey=True)
     for ax, site in zip(axes[0], sites): _methods(ax, table[table.dataset == site], methods, counted(site, images))
-    axes[0,
-         0].set_yticks(range(len(methods)), methods)
-    axes[0, 0].set_ylim(-0.8,
-                        len(methods) - 0.2)
-    axes[0, len(sites)//2].set_xlabel("macro AUROC, 95 % CI; dashed line: MedBridge", fontsize=8.5)
+    name_rows(axes, methods)
+    name_below(axes, "macro AUROC, 95 % CI; dashed line: MedBridge")
     below(fig, *marks.key(marks.verdicts_of(table)))
     headed(fig, "In-domain diagnosis", simulated)
     return fig
@@ -115,9 +129,10 @@ def in_domain(table: pd.DataFrame,   # dataset, method, value, low, high, verdic
 
 def _methods(ax, rows: pd.DataFrame, methods: list[str], title: str) -> None:
     for row, verdict in zip(rows.itertuples(), marks.verdicts_of(rows)):
-        placed(ax, methods.index(row.method), row, verdict,
-               report.method_colour(row.method), shape_of(row.method))
-    for value in rows.value[rows.method == "MedBridge"]: ax.axvline(value, color="#0173b2", lw=0.8, ls="--", zorder=0)
+        placed(ax, methods.index(row.method), row,
+               verdict, report.method_colour(row.method), shape_of(row.method))
+    for value in rows.value[rows.method == "MedBridge"]:
+        ax.axvline(value, color="#0173b2", lw=0.8, ls="--", zorder=0)
     ax.axvline(0.5, color="0.7", lw=0.8, ls=":")
     ax.locator_params(axis="x", nbins=4)
     ax.set_title(title, fontsize=LABEL)
@@ -130,20 +145,17 @@ def cross_panels(macro: pd.DataFrame, # of cross-domain: source, dataset, method
     own = macro[macro.method == "MedBridge"].assign(panel="MedBridge, macro AUROC",
                                                     verdict=None)
     renamed = gains.rename(columns=dict(train="source", test="dataset", gain="value"))
-    each = [own,
-            *(rows.assign(panel=f"gain over {name}") for name, rows in renamed.groupby("against", sort=False))]
+    each = [own, *(rows.assign(panel=f"gain over {name}") for name, rows in renamed.groupby("against", sort=False))]
     return pd.concat(each)[["panel", "source", "dataset", "value", "low", "high", "verdict", "method"]]
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0015
 def _cells(ax, rows: pd.DataFrame, panel: str, sources: list[str], targets: list[str]) -> None:
     gains = "gain" in panel
-    colours, low, high = ("PuOr", -0.2,
-                          0.2) if gains else ("viridis", 0.4, 1.0)
-    grid = rows.pivot(index="source", columns="dataset",
-                      values="value").reindex(index=sources, columns=targets)
+    colours, low, high = ("PuOr", -0.2, 0.2) if gains else ("viridis", 0.4, 1.0)
+    grid = rows.pivot(index="source",
+                      columns="dataset", values="value").reindex(index=sources, columns=targets)
     edges = [np.arange(n + 1) - 0.5 for n in (len(targets), len(sources))]
-    ax.pcolormesh(*edges, np.ma.masked_invalid(grid.to_numpy(float)),
-                  cmap=colours, vmin=low, vmax=high)
+    ax.pcolormesh(*edges, np.ma.masked_invalid(grid.to_numpy(float)), cmap=colours, vmin=low, vmax=high)
     verdicts = marks.verdicts_of(rows) if gains else [""]*len(rows)
     for row, verdict in zip(rows.itertuples(), verdicts):
         light = np.clip((row.value - low)/(high - low),
@@ -162,29 +174,30 @@ def _cell(ax, at: tuple[int, int], row, verdict: str, ink: str) -> None:
     around = f"[{row.low:.2f}, {row.high:.2f}]" if np.isfinite(row.low) else "few patients"
     value = f"{row.value:+.2f}" if verdict else f"{row.value:.2f}"
     look = marks.lettering(verdict) if verdict else {}
-    ax.text(*at, value, ha="center", va="bottom", fontsize=8.5, color=ink,
+    ax.text(*at, value,
+            ha="center", va="bottom", fontsize=8.5, color=ink,
             gid=numbered(ax, verdict) if verdict else None, **look)
-    ax.text(*at, around, ha="center",
-            va="top", fontsize=LABEL, color=ink)
+    ax.text(*at, around,
+            ha="center", va="top", fontsize=LABEL, color=ink)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0014
 def cross_domain(table: pd.DataFrame, # panel, source, dataset, value, low, high, verdict, method
                  simulated=False, images: Images = {},
                 ): # matplotlib figure
     "MedBridge by training and test site, and its gains over two others."
-    titles, sources = list(dict.fromkeys(table.panel)), list(dict.fromkeys(table.source))
+    titles = list(dict.fromkeys(table.panel))
+    sources = list(dict.fromkeys(table.source))
     targets = list(dict.fromkeys(table.dataset))
     fig, axes = panels(2, 2, marks.WIDTH,
                        2.2 + 0.8*len(sources), sharex=True, sharey=True)
     flat = [axes[0, 0], *axes[1]]
-    for ax, panel in zip(flat, titles): _cells(ax, table[table.panel == panel], panel, sources, targets)
+    for ax, panel in zip(flat, titles):
+        _cells(ax, table[table.panel == panel], panel, sources, targets)
     _read_cells(axes[0, 1])
-    axes[0,
-         0].set_yticks(range(len(sources)), sources)
-    axes[0,
-         0].set_ylim(len(sources) - 0.5, -0.5)
+    name_rows(axes, sources, beyond=0.5)
     for ax in axes[1]: ax.tick_params(axis="x", rotation=30)
-    for ax in axes[:, 0]: ax.set_ylabel("trained on", fontsize=8.5)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("trained on", fontsize=8.5)
     fig.supxlabel("tested on", fontsize=8.5)
     headed(fig, "In and across domains", simulated)
     return fig
@@ -217,12 +230,15 @@ def _curves(ax, rows: pd.DataFrame, methods: list[str], looks: dict, title: str)
         t = rows[rows.method == method]
         colour, (mark, dash) = report.method_colour(method), looks[method]
         x = t.fraction.to_numpy()*1.05**(i - len(methods)/2)
-        ax.plot(x, t.value, color=colour, ls=dash, lw=1.8 if method == "MedBridge" else 1, zorder=1)
-        for at, row, verdict in zip(x, t.itertuples(), marks.verdicts_of(t)):
+        ax.plot(x, t.value, color=colour,
+                ls=dash, lw=1.8 if method == "MedBridge" else 1, zorder=1)
+        for at, row, verdict in zip(x,
+                                    t.itertuples(), marks.verdicts_of(t)):
             placed(ax, at, row, verdict, colour, mark, upright=True)
             verdicts.append(verdict)
     ax.set_xscale("log")
-    ax.set_xticks(ticks, [f"{100*v:g} %" for v in ticks])
+    ax.set_xticks(ticks,
+                  [f"{100*v:g} %" for v in ticks])
     ax.minorticks_off()
     ax.set_xlabel("training patients, log scale", fontsize=8.5)
     ax.set_title(title, fontsize=LABEL)
@@ -238,7 +254,8 @@ def data_fractions(table: pd.DataFrame, # dataset, fraction, method, value, low,
     shown = {site: best_of_families(table[table.dataset == site]) for site in sites}
     methods = dict.fromkeys(m for s in sites for m in shown[s])
     looks = dict(zip(methods, zip(cycle("Dos^v<>p*hdPX"), cycle(("-", *LINES)))))
-    fig, axes = panels(1, len(sites), marks.WIDTH, 4.2, sharex=True, sharey=True)
+    fig, axes = panels(1,
+                       len(sites), marks.WIDTH, 4.2, sharex=True, sharey=True)
     verdicts = [v for ax, site in zip(axes[0], sites)
                 for v in _curves(ax, table[table.dataset == site], shown[site], looks, counted(site, images))]
     axes[0, 0].set_ylabel("macro AUROC, 95 % CI", fontsize=8.5)
@@ -254,8 +271,8 @@ def ablations(table: pd.DataFrame, # dataset, variant, method, difference with i
               simulated=False, images: Images = {},
              ): # matplotlib figure
     "The default minus each variant."
-    sites, names = sites_of(table.dataset,
-                            images), list(dict.fromkeys(table.variant))[::-1]
+    sites = sites_of(table.dataset, images)
+    names = list(dict.fromkeys(table.variant))
     width = min(marks.WIDTH, 4 + 2.2*len(sites))
     fig, axes = panels(1, len(sites), width,
                        1.5 + 0.21*len(names), sharex=True, sharey=True)
@@ -268,12 +285,8 @@ def ablations(table: pd.DataFrame, # dataset, variant, method, difference with i
         ax.axvline(0, color="0.4", lw=0.8, zorder=0)
         ax.locator_params(axis="x", nbins=5)
         ax.set_title(counted(site, images), fontsize=LABEL)
-    axes[0,
-         0].set_yticks(range(len(names)), names)
-    axes[0, 0].set_ylim(-0.8,
-                        len(names) - 0.2)
-    axes[0, len(sites)//2].set_xlabel("default minus variant, macro AUROC, 95 % CI",
-                                      fontsize=8.5)
+    name_rows(axes, names)
+    name_below(axes, "default minus variant, macro AUROC, 95 % CI")
     below(fig, *marks.key(marks.verdicts_of(table), "default"))
     headed(fig, "Ablations", simulated)
     return fig
@@ -295,34 +308,39 @@ def families(table: pd.DataFrame, # dataset, method, size, value, low, high, ver
             ): # matplotlib figure
     "Each expert alone and every mixture, beside the whole mixture."
     import matplotlib.pyplot as plt
-    sites, names = sites_of(table.dataset, images), list(dict.fromkeys(table.method))[::-1]
+    sites = sites_of(table.dataset, images)
+    names = list(dict.fromkeys(table.method))
     ticks = [name.replace(": ", ":\n") if len(name) > 60 else name for name in names]
     height = 1.9 + 0.22*len(names) + 0.15*sum("\n" in tick for tick in ticks)*len(names)/4
     fig, axes = panels(1, len(sites), marks.WIDTH, min(height, 1.9 + 0.33*len(names)), sharex=True, sharey=True)
     for ax, site in zip(axes[0], sites): _kinds(ax, table[table.dataset == site], names, counted(site, images))
-    axes[0, 0].set_yticks(range(len(names)), ticks)
-    axes[0, len(sites)//2].set_xlabel("macro AUROC, 95 % CI", fontsize=8.5)
+    name_rows(axes, ticks)
+    name_below(axes, "macro AUROC, 95 % CI")
     there = [m for m in KINDS if m in {kind_of(row) for row in table.itertuples()}]
     shapes = [plt.Line2D([], [], ls="", marker=m, mec="0.3", mfc="none", ms=6) for m in there]
     handles, words = marks.key(marks.verdicts_of(table), "whole mixture")
-    below(fig, shapes + handles, [KINDS[m] for m in there] + words, 3)
+    below(fig, shapes + handles,
+          [KINDS[m] for m in there] + words, 3)
     headed(fig, "Experts alone and together", simulated)
     return fig
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #9176e629
 def _kinds(ax, rows: pd.DataFrame, names: list[str], title: str) -> None:
     for row, verdict in zip(rows.itertuples(), marks.verdicts_of(rows)):
-        placed(ax, names.index(row.method), row, verdict, report.method_colour(row.method), kind_of(row))
+        placed(ax, names.index(row.method),
+               row, verdict, report.method_colour(row.method), kind_of(row))
     ax.axvline(0.5, color="0.7", lw=0.8, ls=":")
     ax.locator_params(axis="x", nbins=5)
     ax.set_title(title, fontsize=LABEL)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0055
 def _gates(ax, rows: pd.DataFrame, labels: list[str], experts: list[str]):
-    grid = rows.pivot(index="label", columns="expert", values="gate").reindex(index=labels, columns=experts)
+    grid = rows.pivot(index="label",
+                      columns="expert", values="gate").reindex(index=labels, columns=experts)
     values = grid.to_numpy(float)
     edges = [np.arange(n + 1) - 0.5 for n in (len(experts), len(labels))]
-    image = ax.pcolormesh(*edges, np.ma.masked_invalid(values), cmap="cividis", vmin=0, vmax=1)
+    image = ax.pcolormesh(*edges,
+                          np.ma.masked_invalid(values), cmap="cividis", vmin=0, vmax=1)
     for (r, c), gate in np.ndenumerate(values):
         if np.isnan(gate): continue
         ink = "white" if gate < 0.6 else "black"
@@ -336,15 +354,20 @@ def routing(table: pd.DataFrame, # site, label, expert, gate
             simulated=False, images: Images = {},
            ): # matplotlib figure
     "Mean gates as cells with numbers."
-    sites, labels = sites_of(table.site, images), list(dict.fromkeys(table.label))
+    sites = sites_of(table.site, images)
+    labels = list(dict.fromkeys(table.label))
     experts = list(dict.fromkeys(table.expert))
-    width = min(marks.WIDTH, 2.6 + 0.45*len(experts)*len(sites))
-    fig, axes = panels(1, len(sites), width, 2 + 0.22*len(labels), sharey=True)
-    for ax, site in zip(axes[0], sites): image = _gates(ax, table[table.site == site], labels, experts)
-    for ax, site in zip(axes[0], sites): ax.set_title(site.removeprefix("phantom-"), fontsize=LABEL)
-    axes[0, 0].set_yticks(range(len(labels)), labels)
-    axes[0, 0].set_ylim(len(labels) - 0.5, -0.5)
-    bar = fig.colorbar(image, ax=axes[0].tolist(), shrink=0.8, pad=0.01)
+    width = min(marks.WIDTH,
+                2.6 + 0.45*len(experts)*len(sites))
+    fig, axes = panels(1, len(sites),
+                       width, 2 + 0.22*len(labels), sharey=True)
+    for ax, site in zip(axes[0], sites):
+        image = _gates(ax, table[table.site == site], labels, experts)
+    for ax, site in zip(axes[0], sites):
+        ax.set_title(site.removeprefix("phantom-"), fontsize=LABEL)
+    name_rows(axes, labels, beyond=0.5)
+    bar = fig.colorbar(image,
+                       ax=axes[0].tolist(), shrink=0.8, pad=0.01)
     bar.set_label("mean gate over test images", fontsize=LABEL)
     bar.ax.tick_params(labelsize=LABEL)
     bar.solids.set_rasterized(False)      # the figure stays a drawing
@@ -365,10 +388,12 @@ def lesions(table: pd.DataFrame, # dataset, method, label, size, metric, value, 
     sites = sites_of(table.dataset, images)
     scored = bool((table.metric == "auroc").any())
     columns = 3 if scored else 2
-    fig, axes = panels(len(sites), columns, 2.65*columns, 0.9 + 2.5*len(sites), sharex=True)
+    fig, axes = panels(len(sites), columns,
+                       2.65*columns, 0.9 + 2.5*len(sites), sharex=True)
     for row, site in zip(axes, sites):
         _maps(row, table[table.dataset == site])
-        if scored: _by_size(row[2], table[(table.dataset == site) & (table.metric == "auroc")])
+        if scored: _by_size(row[2],
+                            table[(table.dataset == site) & (table.metric == "auroc")])
         row[0].set_title(site, fontsize=LABEL, loc="left")
     handles, words = axes[0, 0].get_legend_handles_labels()
     below(fig, handles, words, columns)
@@ -389,9 +414,11 @@ def _maps(axes, rows: pd.DataFrame) -> None:
             own, other = _sized(t[t.metric == measure]), _sized(t[t.metric == f"{measure}_other_image"])
             ax.errorbar(x, own.value, yerr=[own.value - own.low, own.high - own.value], fmt=mark, color=colour, ms=5,
                         lw=1.2, label=method)
-            ax.plot(x, other.value, others, color=colour, ms=11, mew=1.6, label=f"{method}, another image's mask")
+            ax.plot(x, other.value, others, color=colour,
+                    ms=11, mew=1.6, label=f"{method}, another image's mask")
         even = _sized(kept[(kept.method == "all views") & (kept.metric == chance)])
-        ax.plot(np.arange(3), even.value, "x", color="0.3", ms=6, label="chance: an even map")
+        ax.plot(np.arange(3),
+                even.value, "x", color="0.3", ms=6, label="chance: an even map")
         ax.set_ylabel(title, fontsize=8.5)
         ax.set_ylim(bottom=0)
         ax.set_xlim(-0.5, 2.5)
@@ -403,8 +430,7 @@ def _by_size(ax, rows: pd.DataFrame) -> None:
     "AUROC by size; words above say what the table says of the difference."
     for k, (method, (colour, mark, _)) in enumerate(VIEWS.items()):
         t, x = _sized(rows[rows.method == method]), np.arange(3) + 0.2*(k - 0.5)
-        ax.errorbar(x, t.value, yerr=[t.value - t.low, t.high - t.value],
-                    fmt=mark, color=colour, ms=5, lw=1.2)
+        ax.errorbar(x, t.value, yerr=[t.value - t.low, t.high - t.value], fmt=mark, color=colour, ms=5, lw=1.2)
     whole = _sized(rows[rows.method == "whole view only"])
     for at, said in enumerate(whole.verdict):
         verdict = verdict_of(said, "whole view only")
@@ -413,8 +439,7 @@ def _by_size(ax, rows: pd.DataFrame) -> None:
                 gid=numbered(ax, verdict), **marks.lettering(verdict))
     ax.axhline(0.5, color="0.7", lw=0.8, ls=":")
     ax.set_yticks([tick for tick in ax.get_yticks() if tick < 1.01])
-    ax.set_ylim(bottom=max(0, rows.low.min() - 0.05),
-                top=1.15)
+    ax.set_ylim(bottom=max(0, rows.low.min() - 0.05), top=1.15)
     ax.set_ylabel("macro AUROC, 95 % CI", fontsize=8.5)
     ax.set_xlabel("finding's size, thirds by area", fontsize=8.5)
 
@@ -431,12 +456,14 @@ def _cost(ax, table: pd.DataFrame, column: str, shapes: dict[str, str]) -> None:
         t = table[table.kind == name]
         spread = [t.macro_auroc - t.low, t.high - t.macro_auroc]
         edge = dict(mew=1.4) if mark in LINED else dict(mec="white", mew=0.3)
-        ax.errorbar(t[column].clip(lower=least), t.macro_auroc, yerr=spread, lw=0.8, label=name, fmt=mark,
+        ax.errorbar(t[column].clip(lower=least),
+                    t.macro_auroc, yerr=spread, lw=0.8, label=name, fmt=mark,
                     color=report.method_colour(name), ms=8 if name == "MedBridge" else 6.5, **edge)
     ax.set_xscale("log")
     ax.locator_params(axis="x", numticks=5)
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel(f"{title}\n(log scale; below {least:g} at the left edge)", fontsize=LABEL)
+    ax.set_xlabel(f"{title}\n(log scale; below {least:g} at the left edge)",
+                  fontsize=LABEL)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0058
 def costs(table: pd.DataFrame, # method, trainable, seconds, peak_memory_MB, macro_auroc, low, high, n
@@ -447,7 +474,8 @@ def costs(table: pd.DataFrame, # method, trainable, seconds, peak_memory_MB, mac
     kinds = [name for name in dict.fromkeys(kind) if name != "control"]
     shapes = dict(zip(kinds, cycle(MANY)))
     fig, axes = panels(1, 3, marks.WIDTH, 4.4, sharey=True)
-    for ax, column in zip(axes[0], COSTS): _cost(ax, table.assign(kind=kind), column, shapes)
+    for ax, column in zip(axes[0], COSTS):
+        _cost(ax, table.assign(kind=kind), column, shapes)
     axes[0, 0].set_ylabel("macro AUROC, range over sites and seeds", fontsize=8.5)
     below(fig, *axes[0, 0].get_legend_handles_labels())
     headed(fig,
@@ -463,28 +491,29 @@ def _reliability(ax, rows: pd.DataFrame, site: str) -> None:
     ours = rows[rows.method == "MedBridge"]
     for stage, (colour, mark, dash) in STAGES.items():
         t = ours[ours.stage == stage]
-        ax.plot(t.predicted, t.observed,
-                color=colour, lw=1, ls=dash)
+        ax.plot(t.predicted,
+                t.observed, color=colour, lw=1, ls=dash)
         ax.scatter(t.predicted, t.observed, s=6 + 60*np.sqrt(t.n/t.n.max()), label=f"MedBridge, {stage}", color=colour,
                    marker=mark, edgecolor="white", linewidths=0.4, zorder=3)
-        ax.vlines(t.predicted, t.observed_low,
-                  t.observed_high, color=colour, lw=0.8)
-    ax.plot([0, 1], [0, 1],
-            color="0.7", lw=0.8, ls=":")
+        ax.vlines(t.predicted,
+                  t.observed_low, t.observed_high, color=colour, lw=0.8)
+    ax.plot([0, 1],
+            [0, 1], color="0.7", lw=0.8, ls=":")
     ax.set(xlim=(0, 1),
            ylim=(0, 1), xticks=(0, 0.5, 1))
     ax.set_xlabel("probability", fontsize=8.5)
-    ax.set_title(f"{site}\n{int(ours[ours.stage == 'raw'].n.sum()):,} answers",
-                 fontsize=LABEL)
+    ax.set_title(f"{site}\n{int(ours[ours.stage == 'raw'].n.sum()):,} answers", fontsize=LABEL)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de005a
 def _net_benefit(ax, rows: pd.DataFrame) -> None:
     dashes = dict(zip((m for m in dict.fromkeys(rows.method) if m != "MedBridge"), cycle(LINES)))
     for method, t in rows.groupby("method", sort=False):
-        ax.plot(t.threshold, t.model, color=report.method_colour(method), label=method, ls=dashes.get(method, "-"),
+        ax.plot(t.threshold, t.model,
+                color=report.method_colour(method), label=method, ls=dashes.get(method, "-"),
                 lw=1.8 if method == "MedBridge" else 1)
     ours = rows[rows.method == "MedBridge"]
-    ax.plot(ours.threshold, ours["all"], color="0.5", lw=0.8, ls=(0, (1, 3)), label="always act")
+    ax.plot(ours.threshold, ours["all"], color="0.5",
+            lw=0.8, ls=(0, (1, 3)), label="always act")
     ax.axhline(0, color="0.3", lw=0.8, label="never act")
     top = max(ax.get_ylim()[1], 1.15*rows.model.max()) if ax.lines else 1.15*rows.model.max()
     ax.set_ylim(-0.2*top, top)
@@ -498,8 +527,8 @@ def calibration(table: pd.DataFrame, # panel, dataset, seed, method, stage, bins
     first = table[table.seed == table.seed.min()]
     sites = sites_of(first.dataset, images)
     width = min(marks.WIDTH, 3 + 1.6*len(sites))
-    fig, axes = panels(2, len(sites),
-                       width, 5.4, sharex="row", sharey="row")
+    fig, axes = panels(2,
+                       len(sites), width, 5.4, sharex="row", sharey="row")
     for (above, under), site in zip(axes.T, sites):
         here = first[first.dataset == site]
         _reliability(above, here[here.panel == "reliability"], site)
@@ -507,8 +536,7 @@ def calibration(table: pd.DataFrame, # panel, dataset, seed, method, stage, bins
     axes[0, 0].set_ylabel("observed rate, 95 % CI", fontsize=8.5)
     axes[1, 0].set_ylabel("net benefit per case", fontsize=8.5)
     pairs = [ax.get_legend_handles_labels() for ax in axes[:, 0]]
-    below(fig, pairs[0][0] + pairs[1][0],
-          pairs[0][1] + pairs[1][1])
+    below(fig, pairs[0][0] + pairs[1][0], pairs[0][1] + pairs[1][1])
     headed(fig, "Calibration and decisions", simulated)
     return fig
 
@@ -523,8 +551,7 @@ def _groups(ax, rows: pd.DataFrame, site: str) -> None:
         ax.plot([row.low, row.high],
                 [row.Index, row.Index], color=colour, lw=1.6)
         ax.plot(row.value, row.Index, mark, color=colour, ms=5)
-    ax.set_yticks(range(len(rows)),
-                  [f"{row.group} (n = {int(row.n)})" for row in rows.itertuples()])
+    ax.set_yticks(range(len(rows)), [f"{row.group} (n = {int(row.n)})" for row in rows.itertuples()])
     ax.invert_yaxis()
     ax.axvline(0.5, color="0.7", lw=0.8, ls=":")
     ax.tick_params(axis="x", labelbottom=True)
@@ -541,7 +568,8 @@ def subgroups(table: pd.DataFrame, # dataset, attribute, group, value, low, high
     rows = -(-len(sites)//columns)
     fig, axes = panels(rows, columns, min(marks.WIDTH, 2.2 + 2.7*columns), 0.7 + 2.5*rows, sharex=True)
     for ax in axes.flat[len(sites):]: ax.set_axis_off()
-    for ax, site in zip(axes.flat, sites): _groups(ax, table[table.dataset == site].reset_index(drop=True), site)
+    for ax, site in zip(axes.flat, sites): _groups(ax,
+                                                   table[table.dataset == site].reset_index(drop=True), site)
     fig.supxlabel("macro AUROC of MedBridge, 95 % CI", fontsize=8.5)
     headed(fig, "Subgroups", simulated)
     return fig
@@ -590,7 +618,8 @@ def unseen_labels(table: pd.DataFrame, # dataset, method, label, value, low, hig
     looks = UNSEEN | {zero: ("0.45", "s")}
     fig, axes = panels(1, len(sites), min(marks.WIDTH, 3 + 3.5*len(sites)), 5.6, sharex=True)
     verdicts: list[str] = []
-    for ax, site in zip(axes[0], sites): verdicts += _labels(ax, kept[kept.dataset == site], looks, site)
+    for ax, site in zip(axes[0], sites):
+        verdicts += _labels(ax, kept[kept.dataset == site], looks, site)
     shapes, methods = _shapes(looks)
     handles, words = marks.key(verdicts, "MedBridge, label unseen,")
     below(fig, shapes + handles, methods + words, 3)
@@ -610,9 +639,11 @@ def fundus(table: pd.DataFrame, # method, label, value, low, high, n_pos, n_neg,
     counts = table[table.method == "MedBridge"].set_index("label")
     totals = (counts.n_pos + counts.n_neg).astype(int)
     ticks = [n if n == "macro" else f"{n} (n = {int(counts.n_pos[n])} of {totals[n]})" for n in names]
-    fig, axes = panels(1, 1, 6.5, 1.4 + 0.45*len(names))
+    fig, axes = panels(1, 1,
+                       6.5, 1.4 + 0.45*len(names))
     verdicts = _series(axes[0, 0], table, names, looks)
-    axes[0, 0].set_yticks(range(len(names)), ticks)
+    axes[0, 0].set_yticks(range(len(names)),
+                          ticks)
     axes[0, 0].set_xlabel("AUROC by patient, 95 % CI", fontsize=8.5)
     shapes, methods = _shapes(looks)
     handles, words = marks.key(verdicts)
@@ -670,12 +701,14 @@ def draw(path: Path): # a figure's file, with any ending
 def _worded(facts: dict, words: str) -> dict[str, Any]:
     "Facts whose caption says how the figure is drawn now: behind the caption itself, before what is said of the data."
     old = facts.get("how")
-    if old: return dict(facts, how=words, caption=facts["caption"].replace(old, words))
+    if old: return dict(facts, how=words,
+                        caption=facts["caption"].replace(old, words))
     told = [*facts.get("notes", {}).values(), *([report.STAND_IN] if facts["stand_in"] else [])]
     behind = next((facts["caption"].index(note) for note in told if note in facts["caption"]), len(facts["caption"]))
     caption = facts["caption"]
     parts = (caption[:behind].strip(), words, caption[behind:].strip())
-    return dict(facts, how=words, caption=" ".join(part for part in parts if part))
+    return dict(facts, how=words,
+                caption=" ".join(part for part in parts if part))
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0045
 def redraw(folder: str|Path # figures of one preset
@@ -685,7 +718,8 @@ def redraw(folder: str|Path # figures of one preset
     report.style()
     drawn = []
     for path, facts in report.entries(folder):
-        if path.stem not in DRAWINGS or not path.with_suffix(".png").exists(): continue
+        if path.stem not in DRAWINGS or not path.with_suffix(".png").exists():
+            continue
         table = path.with_suffix(".csv")
         if fingerprint(table) != facts["content"]:
             raise InputError("A figure's table is not the one that the run wrote.", table,

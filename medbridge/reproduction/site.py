@@ -85,6 +85,7 @@ def _preset(root: Path, folder: Path) -> list[str]:
     first, rest = parted(found, numbers)
     parts = [f"## Preset {md_code(folder.name)}\n", *(f"{md_prose(note)}\n" for note in notes), _told(folder, numbers)]
     for path, facts in first: parts += _result(root, path, facts, notes, numbers[path.stem])
+    if first and rest: parts.append(f"### Appendix {{#{quote(folder.name)}-appendix}}\n")
     for path, facts in sorted(rest, key=_has_no_picture): parts += _result(root, path, facts, notes)
     return parts
 
