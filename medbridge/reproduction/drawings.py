@@ -109,6 +109,17 @@ def drawn_verdicts(figure) -> list[str]:
     ids = [artist.get_gid() for kind in (Line2D, Text) for artist in figure.findobj(kind)]
     return sorted(i.split("-")[1] for i in ids if i and i.startswith("verdict-"))
 
+# %% ../../nbs/core/reproduction/drawings.ipynb #e0de0064
+def _methods(ax, rows: pd.DataFrame, methods: list[str], title: str) -> None:
+    for row, verdict in zip(rows.itertuples(), marks.verdicts_of(rows)):
+        placed(ax, methods.index(row.method), row,
+               verdict, report.method_colour(row.method), shape_of(row.method))
+    for value in rows.value[rows.method == "MedBridge"]:
+        ax.axvline(value, color="#0173b2", lw=0.8, ls="--", zorder=0)
+    ax.axvline(0.5, color="0.7", lw=0.8, ls=":")
+    ax.locator_params(axis="x", nbins=4)
+    ax.set_title(title, fontsize=LABEL)
+
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0011
 def in_domain(table: pd.DataFrame,   # dataset, method, value, low, high, verdict
               simulated=False, images: Images = {},
@@ -125,17 +136,6 @@ def in_domain(table: pd.DataFrame,   # dataset, method, value, low, high, verdic
     below(fig, *marks.key(marks.verdicts_of(table)))
     headed(fig, "In-domain diagnosis", simulated)
     return fig
-
-
-def _methods(ax, rows: pd.DataFrame, methods: list[str], title: str) -> None:
-    for row, verdict in zip(rows.itertuples(), marks.verdicts_of(rows)):
-        placed(ax, methods.index(row.method), row,
-               verdict, report.method_colour(row.method), shape_of(row.method))
-    for value in rows.value[rows.method == "MedBridge"]:
-        ax.axvline(value, color="#0173b2", lw=0.8, ls="--", zorder=0)
-    ax.axvline(0.5, color="0.7", lw=0.8, ls=":")
-    ax.locator_params(axis="x", nbins=4)
-    ax.set_title(title, fontsize=LABEL)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0040
 def cross_panels(macro: pd.DataFrame, # of cross-domain: source, dataset, method, value, low, high

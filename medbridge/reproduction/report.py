@@ -6,7 +6,7 @@
 __all__ = ['STAND_IN', 'METHOD_COLOURS', 'FAMILY', 'TABLE', 'PNG_MOST', 'SVG_MOST', 'FIGURE', 'NOT_RUN', 'KINDS', 'COMMITTED',
            'MAIN', 'FIVE', 'PAGE', 'method_colour', 'style', 'figure_provenance', 'in_cell', 'to_markdown', 'to_latex',
            'save_table', 'save_facts', 'fit_png', 'save_figure', 'save_pictures', 'keeps_svg', 'absent', 'left_out',
-           'with_reasons', 'Sheet', 'entries', 'parameters_in_words', 'noted_in', 'caption_alone', 'page_of',
+           'with_reasons', 'Sheet', 'entries', 'parameters_in_words', 'caption_alone', 'noted_in', 'page_of',
            'main_figures', 'gallery', 'parted', 'shown_by', 'paper', 'forest', 'reliability', 'roc']
 
 # %% ../../nbs/core/reproduction/report.ipynb #d5f2526a
@@ -359,6 +359,13 @@ def _saved(entry: Path) -> str:
     stem = quote(entry.stem)
     return ", ".join(f"[{KINDS[end]}]({stem}{end})" for end in there)
 
+# %% ../../nbs/core/reproduction/report.ipynb #6b3f24ea
+def caption_alone(facts: dict, notes: list[str]) -> str: # notes: of `noted_in`
+    "A caption without what the page says once, above."
+    caption = facts["caption"]
+    for note in notes: caption = caption.replace(note, "")
+    return " ".join(caption.split())
+
 # %% ../../nbs/core/reproduction/report.ipynb #6b3f24e9
 def noted_in(found: list[tuple[Path, dict]]) -> list[str]: # of `entries`
     "What must be said of the data of a preset, each sentence once: which part of a set was used, what was simulated."
@@ -367,13 +374,6 @@ def noted_in(found: list[tuple[Path, dict]]) -> list[str]: # of `entries`
         told |= dict.fromkeys(facts.get("notes", {}).values())
     simulated = any(facts.get("stand_in") for _, facts in found)
     return [*told, *([STAND_IN] if simulated else [])]
-
-
-def caption_alone(facts: dict, notes: list[str]) -> str: # notes: of `noted_in`
-    "A caption without what the page says once, above."
-    caption = facts["caption"]
-    for note in notes: caption = caption.replace(note, "")
-    return " ".join(caption.split())
 
 
 def page_of(folder: str|Path # figures of one preset
