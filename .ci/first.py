@@ -26,7 +26,7 @@ from report import BIN, ROOT, closing, record
 
 ADDRESS = "https://github.com/medbridge/medbridge"
 # lines that are not run in seconds, and why
-LONG = {"make reproduce": "a batch of notebooks takes a quarter of an hour, and preset check runs in `make test`",
+LONG = {"make reproduce": "a batch of notebooks takes many minutes, and the one of preset check runs in `make test`",
         "make test": "it runs this"}
 SERVES = {"make lab": "api/contents/nbs/tutorials"}   # what answers there, below the address that is printed
 SHELLS, PYTHONS, OTHERS = ("sh", "bash"), ("python",), ("bibtex", "yaml", "text")
