@@ -8,14 +8,9 @@ __all__ = ['add_table', 'pairs_of', 'table_words', 'command_line', 'one_or_sever
 
 # %% ../../nbs/core/commands/own_table.ipynb #c6d7a005
 import os, re, shlex
-from typing import TYPE_CHECKING
 
 from ..basics import InputError, did_you_mean
 from .written import offer
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from medbridge.data.manifest import Manifest
 
 # %% ../../nbs/core/commands/own_table.ipynb #75873617
 _TABLE = dict(
@@ -99,7 +94,7 @@ def one_or_several(labels: list[str]|None) -> str|list[str]|None:
 # %% ../../nbs/core/commands/own_table.ipynb #6e009c08
 def read_table(args,      # of `add_table`
                known=(),  # labels that are 0 where no cell of a column of findings names them
-              ) -> "Manifest":
+              ): # -> Manifest
     "What a table says; no image is looked at. Raises `InputError` for columns, labels, rows or shares of no use."
     from medbridge.datasets.own import from_csv
     from medbridge.data.manifest import SPLITS
@@ -116,14 +111,14 @@ def read_table(args,      # of `add_table`
     return stratified(m, dict(zip(SPLITS, args.shares)), seed=0) # the same draw in every command
 
 # %% ../../nbs/core/commands/own_table.ipynb #db148e09
-def with_images(m: "Manifest", args) -> "Manifest":
+def with_images(m, args): # m: a Manifest -> a Manifest
     "The rows whose image can be read. Raises `InputError` for faults, unless they are to be left out."
     from medbridge.notes import note
     note(f"{len(m):,} images are looked at")
     return m.check(images=True, on_error=args.on_error)
 
 # %% ../../nbs/core/commands/own_table.ipynb #9d42bc7a
-def left_out(m: "Manifest") -> list[str]: # one line each, none where nothing is missing
+def left_out(m) -> list[str]: # m: a Manifest; one line each, none where nothing is missing
     "Rows that were left out, and why."
     skipped = m.facts.get("skipped", [])
     if not skipped: return []
@@ -134,7 +129,7 @@ def left_out(m: "Manifest") -> list[str]: # one line each, none where nothing is
     return [head, *lines[:20], f"  and {len(lines) - 20:,} more"]
 
 # %% ../../nbs/core/commands/own_table.ipynb #afbda5ec
-def parts_of(m: "Manifest") -> list[str]:
+def parts_of(m) -> list[str]: # m: a Manifest
     "The parts that there are, in the order of their use."
     from medbridge.data.manifest import SPLITS
     there = set(m.table.split.dropna())
@@ -142,7 +137,7 @@ def parts_of(m: "Manifest") -> list[str]:
     return usual + sorted(there.difference(SPLITS))
 
 # %% ../../nbs/core/commands/own_table.ipynb #2e646d8c
-def in_words(m: "Manifest") -> list[str]:
+def in_words(m) -> list[str]: # m: a Manifest
     "How many images and patients there are in each part, and what was read as what."
     parts = [f"{name} {len(m.split(name)):,}" for name in parts_of(m)]
     blank = int(m.table.split.isna().sum())
@@ -154,7 +149,7 @@ def in_words(m: "Manifest") -> list[str]:
     return [head, *map("  {}".format, m.facts.get("read", ()))]
 
 # %% ../../nbs/core/commands/own_table.ipynb #8758cd2c
-def counts(m: "Manifest") -> "pd.DataFrame": # label, positive, negative, uncertain, blank, and positives of each part
+def counts(m): # a Manifest -> data frame: label, positive, negative, uncertain, blank, and positives of each part
     "How often each label is present; -1 and blanks where there are any."
     table = m.summary().drop(columns="prevalence")
     unused = [name for name in ("uncertain", "blank") if not table[name].any()]

@@ -8,12 +8,10 @@ __all__ = ['FORMS', 'SKIPPED', 'offer', 'add_output', 'check_output', 'records',
 # %% ../../nbs/core/commands/written.ipynb #c816b903
 import json, os, sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..basics import InputError
 from ..terminal import show
-
-if TYPE_CHECKING: import pandas as pd
 
 # %% ../../nbs/core/commands/written.ipynb #c578cd1e
 def offer(argument,      # of a grammar
@@ -65,13 +63,14 @@ def _plain(value):
     return None if isinstance(value, float) and value != value else value
 
 
-def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
+def records(table) -> list[dict[str, Any]]: # table: a data frame
     "Rows of a table for JSON."
     rows = table.to_dict("records")
     return [{str(k): _plain(v) for k, v in row.items()} for row in rows]
 
 # %% ../../nbs/core/commands/written.ipynb #5e2aa2d2
-def save_table(table: "pd.DataFrame", file: str|Path,
+def save_table(table,         # data frame
+               file: str|Path,
                facts: dict[str, Any]|None = None, # JSON: what belongs to the table, in an object around its rows
                rows="rows",                       # JSON: the name of the rows in that object
               ) -> None:
@@ -87,10 +86,11 @@ def save_table(table: "pd.DataFrame", file: str|Path,
     with atomic_path(file) as part: part.write_text(text + "\n", encoding="utf-8")
 
 # %% ../../nbs/core/commands/written.ipynb #97e6fd76
-def give(table: "pd.DataFrame", file: str|None, # None: standard output
+def give(table,          # data frame
+         file: str|None, # None: standard output
          keys=1,                              # columns that tell rows apart, see `terminal.table_text`
          facts: dict[str, Any]|None = None, rows="rows", # see `save_table`
-         text: "pd.DataFrame|str|None" = None, # what a reader is shown; None: the table
+         text=None,      # data frame or words: what a reader is shown; None: the table
         ) -> None:
     "A result: to a file, which is then named on standard error, or for a reader."
     if file is None:
