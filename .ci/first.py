@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,11 +146,16 @@ def answers(process: subprocess.Popen, log, below: str, limit: float) -> bool:
     while time.time() < until and process.poll() is None:
         log.seek(0)
         found = re.search(r"(http://(?:127\.0\.0\.1|localhost):\d+)/\S*\?token=(\w+)", log.read())
-        if found:
-            with urllib.request.urlopen(f"{found[1]}/{below}?token={found[2]}", timeout=30) as answer:
-                return answer.status == 200
+        if found and answered(f"{found[1]}/{below}?token={found[2]}"): return True
         time.sleep(0.2)
     return False
+
+
+def answered(address: str) -> bool:
+    "Whether a page is there; an address may be printed a moment before its server listens."
+    try:
+        with urllib.request.urlopen(address, timeout=30) as answer: return answer.status == 200
+    except urllib.error.URLError: return False
 
 
 # the packages of this environment
