@@ -54,7 +54,7 @@ def add_evaluate(commands, words: bool) -> None:
 # %% ../../nbs/core/commands/evaluate.ipynb #a461e096
 def _evaluate(args) -> int:
     "Read, look, predict, score. Raises `InputError` before long work."
-    check_output(args.output, args.force)
+    check_output(args.output, args.force, [args.table])
     if args.resamples < 2:
         problem = f"--resamples {args.resamples} gives no interval."
         raise InputError(problem, remedy="1000 is usual.")
@@ -227,7 +227,18 @@ def _said(model, m: "Manifest", answer, facts: dict[str, Any]) -> list[str]:
     if unlike: lines.append(f"  {unlike:,} of {len(m):,} images are unlike the training data")
     on_these = "  the model was trained on these images: the numbers say nothing of others"
     if facts["trained_on_these"]: lines.append(on_these)
-    return [*lines, facts["statement"]]
+    return [*lines, *_caution(facts["part"], facts["divided"]), facts["statement"]]
+
+
+def _caution(part: str, divided: bool) -> list[str]: # divided: by --shares
+    "What the tested part may share with the images that a model was made from."
+    said = []
+    if part == "all":
+        said.append("  all images of the table are tested; if the model was made from some of them, name the part that "
+                    "was not (--split, or --shares as in fit)")
+    if part == "val": said.append("  the part 'val' may have chosen the epoch and the calibration: its numbers flatter")
+    if divided: said.append("  --shares gives the parts of fit only with the same table and the same labels")
+    return said
 
 # %% ../../nbs/core/commands/evaluate.ipynb #7761d50d
 def _answer(model, m: "Manifest", device: str):
@@ -256,7 +267,7 @@ def _facts(args, model, m: "Manifest", answer) -> dict[str, Any]:
     unlike = None if answer.unlike is None else int(answer.unlike.sum())
     return dict(
         model=args.model, table=args.table, images=len(m),
-        part=parts[0] if len(parts) == 1 else "all",
+        part=parts[0] if len(parts) == 1 else "all", divided=bool(args.shares),
         patients=int(m.table.patient_id.nunique()),
         uncertain=model.config.uncertain, blank=model.config.blank,
         resamples=args.resamples, seed=args.seed, calibrated=model.calibration is not None, unlike=unlike,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..basics import InputError
 from .own_table import (
     add_table, choose_device, command_line, counts, in_words, left_out, parts_of, read_table, table_words, with_images)
-from .written import SKIPPED, offer
+from .written import SKIPPED, check_place, offer
 from ..terminal import show, width
 
 if TYPE_CHECKING: from medbridge.data.manifest import Manifest
@@ -85,6 +85,19 @@ def _is_model(folder: Path) -> bool:
     return all((folder/name).is_file() for name in ("config.json", "model.safetensors"))
 
 # %% ../../nbs/core/commands/fit.ipynb #53414a64
+_ASKED, _CHECKPOINT = "asked.json", "checkpoint.safetensors"
+
+
+def _check_own(unfinished: Path) -> None:
+    "Raise `InputError` for a folder of that name which holds more than a run leaves: it would be deleted."
+    if not unfinished.is_dir(): return
+    own = {Path(name).stem for name in (_ASKED, _CHECKPOINT)}
+    others = [p.name for p in unfinished.iterdir() if p.name.lstrip(".").split(".")[0] not in own]
+    if not others: return
+    raise InputError(f"The folder of an unfinished run holds something else: {others[0]}.", unfinished,
+                     remedy="move it away, or name another --output.")
+
+
 def _folders(args) -> tuple[Path, Path]: # of the model, of what is unfinished
     "Raise `InputError` for a folder that is there, or numbers that make no training."
     output = Path(args.output)
@@ -97,7 +110,10 @@ def _folders(args) -> tuple[Path, Path]: # of the model, of what is unfinished
         if value >= least: continue
         raise InputError(f"--{name} {value} makes no training.",
                          remedy=f"give {least} or more.")
-    return output, output.with_name(output.name + ".unfinished")
+    check_place(output)
+    unfinished = output.with_name(output.name + ".unfinished")
+    _check_own(unfinished)
+    return output, unfinished
 
 # %% ../../nbs/core/commands/fit.ipynb #8fc9b55b
 def _parts(m: "Manifest") -> dict[str, "Manifest"]: # train, and val, test where they are
@@ -115,7 +131,6 @@ def _parts(m: "Manifest") -> dict[str, "Manifest"]: # train, and val, test where
     return {name: m.split(name) for name in there}
 
 # %% ../../nbs/core/commands/fit.ipynb #9cdb3eb1
-_ASKED, _CHECKPOINT = "asked.json", "checkpoint.safetensors"
 _DECIDE = ("experts", "views", "epochs", "seed", "uncertain", "blank")
 
 
@@ -126,6 +141,7 @@ def _wanted(args, parts: dict[str, "Manifest"]) -> dict[str, Any]:
     wanted["table"] = {name: part.fingerprint for name, part in parts.items()}
     wanted["labels"] = parts["train"].labels
     wanted["scale"] = parts["train"].scale
+    wanted["images"] = str(Path(parts["train"].root).resolve())
     return wanted
 
 # %% ../../nbs/core/commands/fit.ipynb #9fa376cc

@@ -147,6 +147,14 @@ def _indicators(cells: list[list[str]], names: list[str]) -> np.ndarray: # folde
     return matrix
 
 # %% ../../nbs/core/data/columns.ipynb #b4f1421c
+def _refuse_lists(texts: list[str], column: str, path) -> None: # texts: the different cells
+    "Raise `InputError` for cells that are lists of a program."
+    for text in texts:
+        if not (text.startswith("[") and text.endswith("]")): continue
+        raise InputError(f"The column '{column}' holds {text!r}, a list of a program and no names.", path,
+                         remedy="write the names side by side, such as 'Mass|Nodule', and leave the cell of none blank.")
+
+
 def read_findings(column: pd.Series,
                   separator: str|None = None, # between names of a cell; None: guessed, see `Findings.said`
                   path=None,                  # file of the table, for messages
@@ -154,6 +162,7 @@ def read_findings(column: pd.Series,
     "A label for each name in a column. Raises `InputError` for one that names nothing, or says both that and nothing."
     codes, each = pd.factorize(column)
     texts = [str(cell) for cell in each]
+    _refuse_lists(texts, str(column.name), path)
     cut = _guessed(texts) if separator is None else separator
     cells = [_named(text, cut) for text in texts]
     name = str(column.name)
@@ -168,7 +177,7 @@ def read_findings(column: pd.Series,
     said = _cut_in_words(name, cut, separator is None, names)
     return Findings(values, cut, [said, *_in_words(column, texts, cut, cells)])
 
-# %% ../../nbs/core/data/columns.ipynb #669fcf1e
+# %% ../../nbs/core/data/columns.ipynb #a1e3af06
 def _cut_in_words(column: str, separator: str|None, guessed: bool, names: list[str]) -> str:
     "Where cells were cut."
     if separator is None: return f"one finding in a cell of '{column}': {some(names, 20)}"

@@ -35,12 +35,18 @@ def _in_folder(folder: Path) -> list[Path]:
     files = [p for p in named if p.is_file()]
     images = list(filter(_is_image, files))
     others = [p.name for p in files if p not in images]
+    inside = [p.name for p in named if p.is_dir()]
+    lost = [p.name for p in named if p.is_symlink() and not p.exists()]
     if not images:
         raise InputError("The folder holds no radiograph.", folder,
                          remedy=f"name another one; of folders inside it: \"{folder.name}/**/*.png\".")
     if others:
         which = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         warnings.warn(f"{folder}: {len(others):,} files are no images and are left out: {which}.", stacklevel=5)
+    if inside:
+        warnings.warn(f"{folder}: {len(inside):,} folders inside it are left out ({inside[0]}, ...); the pattern "
+                      f"\"{folder.name}/**/*.png\" takes them.", stacklevel=5)
+    if lost: warnings.warn(f"{folder}: links that lead nowhere are left out: {', '.join(lost[:3])}.", stacklevel=5)
     return images
 
 # %% ../../nbs/core/data/inputs.ipynb #481ea5f0
@@ -66,6 +72,7 @@ def _in_pattern(pattern: str) -> list[Path]:
 def _at_path(image: str|Path) -> list:
     "What a path stands for: itself, or the images of a folder, a pattern, a table."
     text = str(image)
+    if not text.strip(): raise InputError("The path is empty.", remedy="give a file, a folder or a pattern.")
     if text.startswith(("http://", "https://")):
         problem = f"'{text}' is an address, and nothing is fetched here."
         raise InputError(problem, remedy="download it, and give the file.")
@@ -122,15 +129,15 @@ def _array_of(image) -> tuple[np.ndarray, str]: # the numbers, and what they are
     if hasattr(image, "getexif"):
         kind = "tiff" if image.format in ("TIFF", "GIF", "WEBP") else ""   # of these several frames are pictures
         try: array, mode, _ = _decoded(image, None, kind)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, AssertionError) as error:
             if isinstance(error, InputError): raise
             raise InputError(f"The PIL image cannot be decoded: {error}.", remedy="open its file again.") from error
         if mode == "I" and image.format == "PNG": array = array.astype(np.uint16)  # so Pillow reads some of 16 bits
         return (array[..., 0] if mode == "LA" else array), "PIL image"
-    if hasattr(image, "detach"):
+    if hasattr(image, "is_floating_point"):
         image = image.detach().cpu()
         return (image.float() if image.is_floating_point() else image).numpy(), "tensor"
-    if isinstance(image, np.ndarray): return image, "array"
+    if isinstance(image, np.ndarray): return image.astype(image.dtype.newbyteorder("="), copy=False), "array"
     raise InputError(f"An object of type {type(image).__name__} is no image.",
                      remedy="give a path, a folder, a pattern, an array, a tensor, a PIL image or a list of them.")
 
@@ -151,7 +158,7 @@ def pixels_of(image,                   # path, PIL image, tensor, array (H, W), 
     if not first: pixels = _one_or_three(pixels)
     found = Radiograph(pixels, 8*array.dtype.itemsize)
     if declared: found = _by_rule(found, scale)
-    if not first and len(found.pixels) == 3: found.notes.append(COLOUR_NOTE)
+    if len(found.pixels) == 3 and not (found.pixels == found.pixels[:1]).all(): found.notes.append(COLOUR_NOTE)
     _tell(found.notes, f"given as {what}", told)
     return found.pixels
 

@@ -160,11 +160,21 @@ def _check_names(self: Manifest) -> None:
         raise InputError(f"The column '{twice[0]}' is there twice.", source, remedy="rename or delete one of them.")
 
 # %% ../../nbs/core/data/manifest.ipynb #b0656855
+def _positions(m: Manifest, index) -> np.ndarray: # positions, or a mask
+    "Row numbers. A mask that pandas made is aligned by its index. Raises `InputError` for a mask of other rows."
+    if isinstance(index, pd.Series) and index.dtype == bool: index = index.reindex(m.table.index)
+    index = np.asarray(index)
+    if index.dtype == bool and len(index) == len(m): return np.flatnonzero(index)
+    if index.size and index.dtype.kind not in "iu":
+        problem = f"An index of {len(index)} values of the type {index.dtype} names no rows of {len(m):,}."
+        raise InputError(problem, remedy="give row numbers, or a mask with a value for each row.")
+    return index.astype(np.int64)
+
+
 def _subset(self: Manifest, index) -> Manifest:
     "Rows by positions or by a boolean mask."
-    index = np.asarray(index)
-    if index.dtype == bool: index = np.flatnonzero(index)
-    rows = self.table.iloc[index.astype(np.int64)]
+    index = _positions(self, index)
+    rows = self.table.iloc[index]
     return replace(self, table=rows, facts=dict(self.facts))
 
 

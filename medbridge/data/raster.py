@@ -167,7 +167,7 @@ def _decoded(image, path, kind: str) -> tuple[np.ndarray, str, int]:
     "An open Pillow image: its pixels the right way up, and the mode and EXIF orientation that the file has."
     from PIL import ImageOps
     frames, mode = getattr(image, "n_frames", 1), image.mode
-    if frames > 1 and kind == "tiff":
+    if frames > 1 and kind in ("tiff", "png"):
         raise InputError(f"The file holds {frames} pictures.", path, remedy="split it into files of one picture.")
     orientation = image.getexif().get(0x0112, 1)
     image.load()

@@ -22,7 +22,10 @@ FIRST = 4 # images that are drawn where none are named
 def chosen(rows, n: int) -> list[int]: # rows: numbers, one number, or None; n: images
     "Numbers of the images to draw, counted from 0. Raises `InputError` for one that there is not."
     if rows is None: return list(range(min(n, FIRST)))
-    found = [int(row) for row in np.atleast_1d(rows)]
+    rows = np.atleast_1d(rows)
+    if rows.dtype.kind not in "iu":
+        raise InputError(f"Rows of the type {rows.dtype} are no numbers of images.", remedy="give whole numbers from 0.")
+    found = [int(row) for row in rows]
     for row in found:
         if -n <= row < n: continue
         raise InputError(f"There is no image {row} among {n}.", remedy=f"give numbers from 0 to {n - 1}.")

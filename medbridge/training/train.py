@@ -399,6 +399,15 @@ def _learned(model: Mixture, before: dict, images: tuple) -> dict[str, Any]: # w
                                 np.asarray(rows)[:500]).gates
     return learned_facts(before, model.bridge, model.names, gates)
 
+# %% ../../nbs/core/training/train.ipynb #e60c5838
+def _tell_shared(train: Manifest, val: Manifest|None) -> None:
+    "A warning where patients train and choose: what is chosen on them is not held out."
+    if val is None: return
+    shared = set(train.table.patient_id) & set(val.table.patient_id)
+    if not shared: return
+    warnings.warn(f"{len(shared):,} patients are in both the training and the validation images: the epoch and a "
+                  "calibration chosen on them are too hopeful.", stacklevel=4)
+
 # %% ../../nbs/core/training/train.ipynb #6f6838dc
 @known_keywords
 def fit(model: Mixture,
@@ -421,6 +430,7 @@ def fit(model: Mixture,
        ) -> pd.DataFrame:               # epoch, loss, balance, val_macro_auroc; no seconds: runs give equal tables
     "Train a model; it keeps the weights of its best epoch. Raises `InputError` where there is nothing to learn from."
     targets = _training_targets(model, train)
+    _tell_shared(train, val)
     if not model.config.gradient: epochs = 0
     asked = dict(epochs=epochs, batch_size=batch_size,
                  lr=lr, weight_decay=weight_decay, accumulate=accumulate)
