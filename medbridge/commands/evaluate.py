@@ -213,6 +213,17 @@ def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
         shown[title] = list(map(_number, table[column]))
     return shown
 
+# %% ../../nbs/core/commands/evaluate.ipynb #8b3e7b8b
+def _caution(part: str, divided: bool) -> list[str]: # divided: by --shares
+    "What the tested part may share with the images that a model was made from."
+    said = []
+    if part == "all":
+        said.append("  all images of the table are tested; if the model was made from some of them, name the part that "
+                    "was not (--split, or --shares as in fit)")
+    if part == "val": said.append("  the part 'val' may have chosen the epoch and the calibration: its numbers flatter")
+    if divided: said.append("  --shares gives the parts of fit only with the same table and the same labels")
+    return said
+
 # %% ../../nbs/core/commands/evaluate.ipynb #e881a9bb
 def _said(model, m: "Manifest", answer, facts: dict[str, Any]) -> list[str]:
     "What a reader must know of the numbers."
@@ -228,17 +239,6 @@ def _said(model, m: "Manifest", answer, facts: dict[str, Any]) -> list[str]:
     on_these = "  the model was trained on these images: the numbers say nothing of others"
     if facts["trained_on_these"]: lines.append(on_these)
     return [*lines, *_caution(facts["part"], facts["divided"]), facts["statement"]]
-
-
-def _caution(part: str, divided: bool) -> list[str]: # divided: by --shares
-    "What the tested part may share with the images that a model was made from."
-    said = []
-    if part == "all":
-        said.append("  all images of the table are tested; if the model was made from some of them, name the part that "
-                    "was not (--split, or --shares as in fit)")
-    if part == "val": said.append("  the part 'val' may have chosen the epoch and the calibration: its numbers flatter")
-    if divided: said.append("  --shares gives the parts of fit only with the same table and the same labels")
-    return said
 
 # %% ../../nbs/core/commands/evaluate.ipynb #7761d50d
 def _answer(model, m: "Manifest", device: str):

@@ -84,7 +84,7 @@ def _fit(args) -> int:
 def _is_model(folder: Path) -> bool:
     return all((folder/name).is_file() for name in ("config.json", "model.safetensors"))
 
-# %% ../../nbs/core/commands/fit.ipynb #53414a64
+# %% ../../nbs/core/commands/fit.ipynb #33b5f425
 _ASKED, _CHECKPOINT = "asked.json", "checkpoint.safetensors"
 
 
@@ -97,7 +97,7 @@ def _check_own(unfinished: Path) -> None:
     raise InputError(f"The folder of an unfinished run holds something else: {others[0]}.", unfinished,
                      remedy="move it away, or name another --output.")
 
-
+# %% ../../nbs/core/commands/fit.ipynb #53414a64
 def _folders(args) -> tuple[Path, Path]: # of the model, of what is unfinished
     "Raise `InputError` for a folder that is there, or numbers that make no training."
     output = Path(args.output)
@@ -141,7 +141,7 @@ def _wanted(args, parts: dict[str, "Manifest"]) -> dict[str, Any]:
     wanted["table"] = {name: part.fingerprint for name, part in parts.items()}
     wanted["labels"] = parts["train"].labels
     wanted["scale"] = parts["train"].scale
-    wanted["images"] = str(Path(parts["train"].root).resolve())
+    wanted["images"] = str(Path(parts["train"].root or ".").resolve())
     return wanted
 
 # %% ../../nbs/core/commands/fit.ipynb #9fa376cc

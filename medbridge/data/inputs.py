@@ -34,19 +34,16 @@ def _in_folder(folder: Path) -> list[Path]:
     named = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name != "DICOMDIR")
     files = [p for p in named if p.is_file()]
     images = list(filter(_is_image, files))
-    others = [p.name for p in files if p not in images]
-    inside = [p.name for p in named if p.is_dir()]
-    lost = [p.name for p in named if p.is_symlink() and not p.exists()]
     if not images:
         raise InputError("The folder holds no radiograph.", folder,
                          remedy=f"name another one; of folders inside it: \"{folder.name}/**/*.png\".")
-    if others:
-        which = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-        warnings.warn(f"{folder}: {len(others):,} files are no images and are left out: {which}.", stacklevel=5)
-    if inside:
-        warnings.warn(f"{folder}: {len(inside):,} folders inside it are left out ({inside[0]}, ...); the pattern "
-                      f"\"{folder.name}/**/*.png\" takes them.", stacklevel=5)
-    if lost: warnings.warn(f"{folder}: links that lead nowhere are left out: {', '.join(lost[:3])}.", stacklevel=5)
+    left = {"files are no images and are left out": [p for p in files if p not in images],
+            f"folders inside it are left out (\"{folder.name}/**/*.png\" takes them)": list(filter(Path.is_dir, named)),
+            "links lead nowhere and are left out": [p for p in named if p.is_symlink() and not p.exists()]}
+    for what, paths in left.items():
+        if not paths: continue
+        which = ", ".join(p.name for p in paths[:3]) + ", ..."*(len(paths) > 3)
+        warnings.warn(f"{folder}: {len(paths):,} {what}: {which}.", stacklevel=5)
     return images
 
 # %% ../../nbs/core/data/inputs.ipynb #481ea5f0
