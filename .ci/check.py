@@ -127,7 +127,8 @@ def run_notebooks(paths: list[Path], sample: list[mutants.Work], beside=None) ->
     tasks = [mutants.Work(path, drawn.get(path, {})) for path in longest_first(paths)]
     trials = []
 
-    def free() -> int: return max(1, WORKERS - (beside is not None and beside.busy()))
+    # one more than there are cores: the browser and the batch wait for half of their time
+    def free() -> int: return max(1, WORKERS + 1 - (beside is not None and beside.busy()))
 
     for n, done in enumerate(engine.in_forks(tasks, try_notebook, free, limit=LIMIT), 1):
         outcome, progress = done.answer, f"{n} of {len(tasks)}"
