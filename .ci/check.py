@@ -5,7 +5,7 @@
 2. every notebook of nbs/ runs: those of the batch by `medbridge reproduce check`, the tutorials in a browser, where
    there is one (CI installs it), all others as nbdev_test runs them; on the way 60 functions of the library, drawn by
    seed, raise at once, and each must make its own notebook fail;
-3. beside the notebooks, one after the other, so that no core waits: ruff, mypy, the ratchet of style, sizes and plan, and
+3. beside the notebooks, in two rows of which each runs one step after the other, so that no core waits: ruff, mypy, the ratchet of style, sizes and plan, and
    the tests of these runners; the batch, twice; the wheel is built, installed into an empty environment and used there
    (wheel.py); the lines of README.md are run as printed in a fresh clone (first.py); the documentation is built, no link
    in it is broken, and axe-core finds nothing serious on ten of its pages; explorers and tutorials answer to the keyboard.
@@ -120,15 +120,15 @@ def longest_first(paths: list[Path]) -> list[Path]:
     return sorted(paths, key=lambda p: LONG.index(p.stem) if p.stem in LONG else len(LONG))
 
 
-def run_notebooks(paths: list[Path], sample: list[mutants.Work], beside=None) -> None:
-    "Run each notebook in a fork, the functions of the sample raising on the way; one core is left to what runs `beside`."
+def run_notebooks(paths: list[Path], sample: list[mutants.Work], beside: Callable[[], int] = lambda: 0) -> None:
+    "Run each notebook in a fork, the functions of the sample raising on the way; beside: how many steps are at work."
     engine.preload()
     drawn = {work.path: work.mutants for work in sample}
     tasks = [mutants.Work(path, drawn.get(path, {})) for path in longest_first(paths)]
     trials = []
 
     # one more than there are cores: the browser and the batch wait for half of their time
-    def free() -> int: return max(1, WORKERS + 1 - (beside is not None and beside.busy()))
+    def free() -> int: return max(1, WORKERS + 1 - beside())
 
     for n, done in enumerate(engine.in_forks(tasks, try_notebook, free, limit=LIMIT), 1):
         outcome, progress = done.answer, f"{n} of {len(tasks)}"
@@ -192,9 +192,6 @@ class Beside:
             print(f"{step.part}: failed once and is tried again:\n{output[-1500:]}", flush=True)
             self.waiting.insert(0, replace(step, again=False))
         else: step.judge(ok, output, took)
-
-    def wait(self) -> None:
-        while self.busy(): time.sleep(0.1)
 
 
 def own_checks(name: str) -> Callable:
@@ -274,12 +271,14 @@ def everything(with_sample: bool) -> None:
                         "(apt install chromium; pip install playwright)", flush=True)
     with tempfile.TemporaryDirectory() as folder, warm.kernels() as environment:
         in_browser = [in_the_browser(tutorials)] if there else []
-        beside = Beside(steps(Path(folder)/"figures", len(in_batch)) + in_browser, environment)
-        beside.busy()
+        rows = [Beside(row, environment) for row in (steps(Path(folder)/"figures", len(in_batch)), in_browser)]
+        def beside() -> int: return sum(row.busy() for row in rows)
+        beside()
         sample = mutants.sample(SAMPLE, SEED) if with_sample else []
         with part(f"{len(alone)} notebooks" + (f", {SAMPLE} functions that raise" if sample else "")):
             run_notebooks(alone, sample, beside)
-        with part("what was left beside the notebooks"): beside.wait()
+        with part("what was left beside the notebooks"):
+            while beside(): time.sleep(0.1)
     print(f"{len(alone)} notebooks ran alone, {len(tutorials)} in a browser and {len(in_batch)} in the batch, none skipped")
 
 

@@ -152,7 +152,7 @@ def _refuse_lists(texts: list[str], column: str, path) -> None: # texts: the dif
     for text in texts:
         if not (text.startswith("[") and text.endswith("]")): continue
         raise InputError(f"The column '{column}' holds {text!r}, a list of a program and no names.", path,
-                         remedy="write the names side by side, such as 'Mass|Nodule', and leave the cell of none blank.")
+                         remedy="write the names side by side, such as 'Mass|Nodule', and leave a cell of none blank.")
 
 
 def read_findings(column: pd.Series,

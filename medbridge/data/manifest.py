@@ -20,6 +20,7 @@ from ..basics import InputError, did_you_mean, fingerprint
 from .labels import apply_policy
 from .raster import check_scale
 from ..markup import html_frame, plain
+from ..notes import note
 from ..options import known_keywords
 
 # %% ../../nbs/core/data/manifest.ipynb #0d44088b
@@ -322,15 +323,15 @@ def _plain_name(who) -> str:
 
 # %% ../../nbs/core/data/manifest.ipynb #cce207a5
 def _tell_alike(self: Manifest) -> None:
-    "Warn of patients that only capital letters tell apart."
+    "Warn of patients that only capital letters or leading zeros tell apart."
     each = _one_name(self.table.patient_id).dropna().unique()
     names = pd.Series(each, dtype=object)
-    folded = names.str.casefold()
+    folded = names.str.casefold().str.lstrip("0")
     alike = names[folded.duplicated(keep=False)]
     if not len(alike): return
     pair = alike[folded == folded[alike.index[0]]]
     such = "" if self.private else f", such as {' and '.join(map(repr, pair))}"
-    problem = f"Only capital letters tell {len(alike):,} patients of '{self.name}' apart{such}"
+    problem = f"Only capital letters or leading zeros tell {len(alike):,} patients of '{self.name}' apart{such}"
     warnings.warn(f"{problem}: they count as different people.", stacklevel=3)
 
 # %% ../../nbs/core/data/manifest.ipynb #41558f08
@@ -533,6 +534,8 @@ def _check(self: Manifest,
     skipped = found.drop(columns="position").astype({"file": str}).to_dict("records")
     kept.facts["skipped"] = [*self.facts.get("skipped", []),
                              *skipped]
+    lost = len(self) - len(kept)
+    note(f"{self.name}: {lost:,} of {len(self):,} rows have a fault and are left out; facts[\"skipped\"] names them")
     return kept
 
 

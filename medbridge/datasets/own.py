@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from ..basics import InputError, did_you_mean
+from ..data.dicom import age_years
 from ..data.columns import Labelled, read_labels, with_absent
 from ..data.manifest import COLUMNS, Manifest
-from ..data.tables import read_csv
+from ..data.tables import _content, read_csv, separator
 from ..notes import note
 from ..options import known_keywords
 
@@ -37,11 +38,35 @@ def _own_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
                                 "in a shell, --columns theirs=ours.")
     return table
 
+# %% ../../nbs/core/datasets/own.ipynb #c7468460
+def _refuse_swallowed(table: pd.DataFrame, path: Path) -> None:
+    "Raise `InputError` where lines of a cell have as many separators as rows have."
+    first = _content(path)[:100_000].decode(errors="replace").split("\n", 1)[0]
+    sign, n = separator(first), len(table.columns)
+    for name in table.columns:
+        if pd.api.types.is_numeric_dtype(table[name]): continue
+        cells = table[name].dropna().astype(str)
+        for row, cell in cells[cells.str.count("\n") >= 2].items():
+            inner = cell.split("\n")[1:-1]
+            if any(line.count(sign) != n - 1 for line in inner): continue
+            problem = f"The column '{name}' holds {len(inner)} lines that look like rows: a quote is not closed."
+            raise InputError(problem, path, int(row) + 1, "close the quote, or save the table again as CSV.")
+
+# %% ../../nbs/core/datasets/own.ipynb #1ae7e94d
+def _with_ages(table: pd.DataFrame) -> list[str]:
+    "In place; says how many are no ages."
+    if "age" not in table: return []
+    written = table["age"]
+    table["age"] = pd.to_numeric(written.map(age_years), errors="coerce")
+    lost = written[written.notna() & table["age"].isna()]
+    if not len(lost): return []
+    return [f"{len(lost):,} cells of 'age' are no ages, such as {lost.iloc[0]!r}, and are missing"]
+
 # %% ../../nbs/core/datasets/own.ipynb #077a2e3a
 def _tell(read: Labelled, path: Path) -> None:
     "Say what was guessed."
     for line in read.said:
-        if "guessed" in line: note(f"{path.name}: {line}")
+        if "guessed" in line or "are no ages" in line: note(f"{path.name}: {line}")
 
 # %% ../../nbs/core/datasets/own.ipynb #673f3d0d
 @known_keywords
@@ -63,8 +88,11 @@ def from_csv(path: str|Path,                # table
     Raises `InputError` naming file, row and remedy."""
     path = Path(path)
     table = _own_table(path, columns or {})
+    _refuse_swallowed(table, path)
+    ages = _with_ages(table)
     read = read_labels(table, labels, separator, COLUMNS, path)
     with_absent(read, known)
+    read.said += ages
     if tell: _tell(read, path)
     facts: dict[str,
                 Any] = dict(source=str(path), read=read.said)

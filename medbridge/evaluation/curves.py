@@ -76,6 +76,12 @@ def _rows_by_name(table: pd.DataFrame, columns: dict[str, str|None]) -> tuple[li
         raise InputError(f"Several rows are called {which}.",
                          remedy="keep one of each, such as table[table.metric == \"auroc\"], or name `groups`.")
     if not len(table): raise InputError("The table has no rows.", remedy="check how it was filtered.")
+    for column in keys:
+        if table[column].isna().any():
+            raise InputError(f"A row has no name in the column '{column}'.", remedy="fill it in, or drop the row.")
+    for option in ("value", "low", "high"):
+        if not pd.api.types.is_numeric_dtype(table[columns[option]]):
+            raise InputError(f"The column '{columns[option]}' holds no numbers.", remedy=f"name another: {option}=.")
     groups = [None] if columns["groups"] is None else list(table[columns["groups"]].unique())
     return list(table[columns["names"]].unique()), groups
 

@@ -24,7 +24,7 @@ def chosen(rows, n: int) -> list[int]: # rows: numbers, one number, or None; n: 
     if rows is None: return list(range(min(n, FIRST)))
     rows = np.atleast_1d(rows)
     if rows.dtype.kind not in "iu":
-        raise InputError(f"Rows of the type {rows.dtype} are no numbers of images.", remedy="give whole numbers from 0.")
+        raise InputError(f"Rows of the type {rows.dtype} are no numbers of images.", remedy="count from 0.")
     found = [int(row) for row in rows]
     for row in found:
         if -n <= row < n: continue

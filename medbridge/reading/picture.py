@@ -12,6 +12,7 @@ __all__ = ['LEAST', 'STRENGTH', 'WIDE', 'Corners', 'colours', 'times_even', 'ful
 import base64
 import io
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from html import escape
 from pathlib import Path
 from typing import Any, Sequence
@@ -19,7 +20,8 @@ from typing import Any, Sequence
 import numpy as np
 
 from ..basics import InputError
-from ..data.raster import to_pil
+from ..data.raster import few_colours, to_pil
+from ..evaluation.curves import COLOURS, forest, reliability
 from ..markup import plot_text
 
 # %% ../../nbs/core/reading/picture.ipynb #1276712e
@@ -248,7 +250,30 @@ def show_png(path: str|Path, pixels: np.ndarray) -> None: # pixels: (C, H, W) or
 # %% ../../nbs/core/reading/picture.ipynb #fa000002
 WIDE = 7.2     # inches
 _PER_INCH = 96 # pixels
-_SERIES = ("#0173b2", "#de8f05", "#029e73", "#cc78bc", "#ca9161") # told apart by colour-blind readers too
+
+
+def _kept(drawn, kind: str) -> bytes|None: # matplotlib figure; png or jpeg -> a file; None: it is kept as the other
+    "What a notebook keeps of a figure: JPEG where it shows radiographs, whose noise nothing else makes small."
+    from PIL import Image
+    has_pictures = any(ax.images for ax in drawn.axes)
+    if has_pictures != (kind == "jpeg"): return None
+    buffer, out = io.BytesIO(), io.BytesIO()
+    drawn.savefig(buffer, format="png")
+    shown = Image.open(buffer)
+    if kind == "png": return few_colours(shown)
+    shown.convert("RGB").save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+@lru_cache(maxsize=1)
+def _drawing(): # a class of matplotlib figures
+    "Figures that a notebook, where there is one, keeps in few bytes."
+    from IPython import get_ipython
+    from matplotlib.figure import Figure
+    kind, shell = type("Drawing", (Figure,), {}), get_ipython()
+    for name in ("png", "jpeg") if shell else ():
+        shell.display_formatter.formatters[f"image/{name}"].for_type(kind, partial(_kept, kind=name))
+    return kind
 
 
 def figure(rows: int, columns: int,
@@ -256,7 +281,7 @@ def figure(rows: int, columns: int,
     "A matplotlib figure that is shown once, as a cell's value, and its axes (rows, columns)."
     import matplotlib.pyplot as plt
     size = dict(figsize=(WIDE, height), dpi=_PER_INCH)
-    drawn, axes = plt.subplots(rows, columns,
+    drawn, axes = plt.subplots(rows, columns, FigureClass=_drawing(),
                                layout="constrained", squeeze=False, **size)
     plt.close(drawn)                 # else a notebook would show it a second time
     return drawn, axes
@@ -282,30 +307,17 @@ def image_grid(rows: dict[str, dict[str, np.ndarray]], # row -> title -> (H, W),
     return drawn
 
 # %% ../../nbs/core/reading/picture.ipynb #fa000006
-def _draw_series(ax, at: np.ndarray, part, colour: str, name: str) -> None:
-    "Values and intervals at these heights; part: columns value, low, high."
-    ends = [part.value - part.low, part.high - part.value]
-    ax.errorbar(part.value, at, xerr=ends, fmt="o", ms=5, lw=1.5, color=colour, label=plot_text(name))
-
-
 def interval_plot(table,                   # DataFrame with columns value, low, high, and these two
                   rows="label",            # column: what stands on one line
-                  series="method",         # column: what is told apart by colour
+                  series="method",         # column: what is told apart by colour and shape
                   words="AUROC with 95 % interval over patients", # below the axis
                   chance: float|None = 0.5, # a line where nothing is known; None: none
                  ):
-    "A matplotlib figure of values with their intervals, in the order of the table."
-    lines, kinds = list(dict.fromkeys(table[rows])), list(dict.fromkeys(table[series]))
-    drawn, ((ax,),) = figure(1, 1, 0.9 + len(lines)*(0.14 + 0.16*len(kinds)))
-    for k, kind in enumerate(kinds):
-        part = table[table[series] == kind]
-        at = np.array([lines.index(name) for name in part[rows]])
-        _draw_series(ax, at + (k - (len(kinds) - 1)/2)*0.22, part, _SERIES[k % len(_SERIES)], kind)
-    if chance is not None: ax.axvline(chance, color="0.6", lw=1)
-    ax.set_yticks(range(len(lines)), list(map(plot_text, lines)), fontsize=9)
-    ax.set_ylim(len(lines) - 0.5, -0.5)
-    ax.set_xlabel(words, fontsize=9)
-    if len(kinds) > 1: drawn.legend(loc="outside upper left", ncols=4, fontsize=9, frameon=False)
+    "A matplotlib figure of values with their intervals, in the order of the table: `evaluation.curves.forest`."
+    lines, kinds = table[rows].nunique(), table[series].nunique()
+    drawn, ((ax,),) = figure(1, 1, 0.9 + lines*(0.14 + 0.16*kinds))
+    ax.spines[["top", "right"]].set_visible(False)
+    forest(table, names=rows, groups=series, reference=chance, xlabel=words, ax=ax)
     return drawn
 
 # %% ../../nbs/core/reading/picture.ipynb #fa000008
@@ -314,7 +326,7 @@ def point_plot(points: dict[str, np.ndarray], # name -> (n, 2)
               ):
     "A matplotlib figure of groups of points."
     drawn, ((ax,),) = figure(1, 1, 3.4)
-    for (name, place), colour in zip(points.items(), _SERIES):
+    for (name, place), colour in zip(points.items(), COLOURS):
         ax.scatter(*place.T, s=12, alpha=0.7, color=colour, label=plot_text(name))
     ax.set_xlabel(x, fontsize=9)
     ax.set_ylabel(y, fontsize=9)
@@ -322,22 +334,28 @@ def point_plot(points: dict[str, np.ndarray], # name -> (n, 2)
     return drawn
 
 # %% ../../nbs/core/reading/picture.ipynb #fa000010
-def reliability_plot(bins: dict[str, dict], # label -> name -> table of `evaluation.statistics.reliability`
+def reliability_plot(targets: np.ndarray,             # (n, Y) 1, 0, NaN (not observed)
+                     probabilities: dict[str, np.ndarray], # name -> (n, Y)
+                     labels: Sequence[str],
+                     bins=4,                          # of equal number of images
                     ):
-    "A matplotlib figure for each label: how often it was there, with 95 % intervals, against what was predicted."
-    drawn, (axes,) = figure(1, len(bins), 2.9)
-    for ax, (label, tables) in zip(axes, bins.items()):
-        ax.plot([0, 1],
-                [0, 1], color="0.6", lw=1)
-        for (name, table), colour in zip(tables.items(), _SERIES):
-            ends = [table.observed - table.observed_low, table.observed_high - table.observed]
-            ax.errorbar(table.predicted, table.observed, yerr=ends, fmt="o-", ms=4, lw=1, color=colour,
-                        label=plot_text(name) if ax is axes[0] else None)
+    "A matplotlib figure with `evaluation.curves.reliability` of each label."
+    drawn, (axes,) = figure(1, len(labels), 3.0)
+    for j, (ax, label) in enumerate(zip(axes, labels)):
+        reliability(targets[:, j], {name: p[:, j] for name, p in probabilities.items()}, bins, ax=ax)
+        ax.get_legend().remove()                                  # one for all panels
+        top = 1.05*_highest(ax)
+        ax.set(xlim=(-0.02*top, top), ylim=(ax.get_ylim()[0]*top, top), ylabel="observed rate" if j == 0 else "")
         ax.set_title(plot_text(label), fontsize=9)
-        ax.set_xlabel("mean probability", fontsize=9)
-    axes[0].set_ylabel("share with the finding", fontsize=9)
-    drawn.legend(loc="outside upper left", ncols=2, fontsize=9, frameon=False)
+    drawn.legend(axes[0].containers, probabilities, loc="outside upper left", ncols=len(probabilities), fontsize=9,
+                 frameon=False)
     return drawn
+
+
+def _highest(ax) -> float:
+    "The end of the highest whisker of a reliability curve, or its rightmost point."
+    ends = [segment[:, 1].max() for c in ax.containers for segment in c.lines[2][0].get_segments()]
+    return float(max(*ends, *(c.lines[0].get_xdata().max() for c in ax.containers)))
 
 # %% ../../nbs/core/reading/picture.ipynb #fa000012
 _BLUE, _ORANGE = "#44617b", "#b36b00"
@@ -451,7 +469,7 @@ def gates_plot(labels: list[str], experts: list[str],
     "A matplotlib figure of one answer: each expert's logit, its gate, and the probability that comes of them."
     drawn, (axes,) = figure(1,
                             3, 1.2 + 0.3*len(labels))
-    inks = [_SERIES[k % len(_SERIES)] for k in range(len(experts))]
+    inks = [COLOURS[k % len(COLOURS)] for k in range(len(experts))]
     _bars(axes[0], scores, "each expert's logit", inks)
     _stack(axes[1], gates, "gates", inks)
     _bars(axes[2], np.asarray(probabilities)[:, None],
@@ -501,7 +519,7 @@ def sum_plot(table,                  # DataFrame of numbers >= 0: a bar for each
             ):
     "A matplotlib figure of sums as bars, one piece after the other."
     drawn, ((ax,),) = figure(1, 1, 1 + 0.32*len(table))
-    inks = [_SERIES[k % len(_SERIES)] for k in range(table.shape[1])]
+    inks = [COLOURS[k % len(COLOURS)] for k in range(table.shape[1])]
     _stack(ax, table.to_numpy(float), "", inks)
     entries = list(ax.containers)
     if limit is not None: entries.append(ax.axvline(limit, color="0.3", ls="--", lw=1.5))

@@ -20,6 +20,7 @@ import pandas as pd
 from ..basics import InputError, atomic_path, fingerprint, write_json
 from ..markup import (
     html_table, latex, latex_row, md, md_cells, md_code, md_prose, md_row, save_csv)
+from ..data.raster import few_colours
 from .artefacts import Artefact, Run, find, git_commit, project_root
 from .conclusions import Sentence, sentences
 
@@ -173,14 +174,11 @@ def fit_png(image: bytes,      # a PNG file
     whole = Image.open(io.BytesIO(image))
     about = PngImagePlugin.PngInfo()
     if "Description" in whole.info: about.add_itxt("Description", whole.info["Description"])
-    whole = whole.convert("RGB")             # an alpha channel has nothing to show on a white page
+    whole = whole.convert("RGB")
     for percent in (100, 85, 70, 60, 50, 40, 30, 20):
         size = (-(-whole.width*percent//100), -(-whole.height*percent//100))
-        smaller = whole.resize(size, Image.Resampling.LANCZOS)
-        few = smaller.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        out = io.BytesIO()
-        few.save(out, "PNG", optimize=True, pnginfo=about)
-        if len(out.getvalue()) <= most: return out.getvalue()
+        small = few_colours(whole.resize(size, Image.Resampling.LANCZOS), about)
+        if len(small) <= most: return small
     problem = f"A figure of {len(image):,} bytes cannot be kept in {most:,}."
     raise InputError(problem, remedy="draw fewer panels.")
 

@@ -18,7 +18,7 @@ from ..notes import announce
 from . import artefacts, compare, presets, report, slurm
 from .artefacts import NotebookFailed, project_root
 from .batch import Batch
-from .found import found_in
+from .conclusions import last_words
 from .processes import WITH_PARENT, cause_of, end_tree, is_alive
 from .status import WHOLE, expected, of_batch, quoted, remaining
 from .work import beginning, note_down, note_of
@@ -403,8 +403,7 @@ def _work(batch: Batch, gone: dict, lock: int, workers: int, profile: str|None, 
         _save_not_run(batch)
         batch.gallery()
     after = compare.read_tables(batch.figures)
-    last_words = [*_told(batch, gone), *_moved(before, after), *found_in(batch)]
-    for line in last_words: voice(line)
+    for line in (*_told(batch, gone), *_moved(before, after), *last_words(batch.figures)): voice(line)
     return {name: bool(note.get("ran")) for name, note in notes.items()}
 
 # %% ../../nbs/core/reproduction/run.ipynb #5f611623

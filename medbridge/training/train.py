@@ -399,6 +399,16 @@ def _learned(model: Mixture, before: dict, images: tuple) -> dict[str, Any]: # w
                                 np.asarray(rows)[:500]).gates
     return learned_facts(before, model.bridge, model.names, gates)
 
+# %% ../../nbs/core/training/train.ipynb #cb1016ac
+def _check_asked(train, val, epochs: int, batch_size: int, accumulate: int) -> None:
+    "Raise `InputError` for images that are no manifest, and for numbers that make no training."
+    for what, given in dict(train=train, val=val).items():
+        if isinstance(given, Manifest) or given is None and what == "val": continue
+        raise InputError(f"`{what}` is of the type {type(given).__name__}, no manifest.",
+                         remedy="read a table by datasets.from_csv(path), and take its parts by .split(\"train\").")
+    for name, value, least in (("epochs", epochs, 0), ("batch_size", batch_size, 1), ("accumulate", accumulate, 1)):
+        if value < least: raise InputError(f"{name}={value} makes no training.", remedy=f"give {least} or more.")
+
 # %% ../../nbs/core/training/train.ipynb #e60c5838
 def _tell_shared(train: Manifest, val: Manifest|None) -> None:
     "A warning where patients train and choose: what is chosen on them is not held out."
@@ -429,6 +439,7 @@ def fit(model: Mixture,
         log_dir: str|Path = "runs",     # folder of TensorBoard's events, in PROJECT/KEY
        ) -> pd.DataFrame:               # epoch, loss, balance, val_macro_auroc; no seconds: runs give equal tables
     "Train a model; it keeps the weights of its best epoch. Raises `InputError` where there is nothing to learn from."
+    _check_asked(train, val, epochs, batch_size, accumulate)
     targets = _training_targets(model, train)
     _tell_shared(train, val)
     if not model.config.gradient: epochs = 0
@@ -436,7 +447,6 @@ def fit(model: Mixture,
                  lr=lr, weight_decay=weight_decay, accumulate=accumulate)
     key = _key(model, train, *asked.values())
     accelerator = _accelerator(precision, **accelerator_options(log_with, project, log_dir, key))
-    if accumulate < 1: raise InputError(f"accumulate={accumulate} makes no step.", remedy="give 1 or more.")
     (store, rows), held = _stores(model, train, val, stores)
     validation = _validation_of(model, val, held)
     torch.manual_seed(model.config.seed)
