@@ -10,6 +10,7 @@ __all__ = ['PLAIN', 'Markup', 'as_html', 'plain', 'html_row', 'html_table', 'htm
 # %% ../nbs/core/markup.ipynb #3a61ca15
 import re
 from html import escape, unescape
+from pathlib import Path
 
 # %% ../nbs/core/markup.ipynb #43c696ea
 class Markup(str):
@@ -191,7 +192,9 @@ def save_csv(table,      # a DataFrame
              **options,  # of its `to_csv`
             ):           # None, or str
     "A table as a CSV for people, `for_spreadsheet`, without row numbers."
-    from medbridge.basics import atomic_path
+    from medbridge.basics import InputError, atomic_path
+    if path is not None and Path(path).is_dir():
+        raise InputError("A folder of that name is there, and a file is to be written.", path, remedy="name a file in it.")
     marked = for_spreadsheet(table)
     options = dict(index=False, lineterminator="\n") | options
     if path is None: return marked.to_csv(None, **options)

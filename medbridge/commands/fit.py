@@ -60,11 +60,14 @@ def add_fit(commands, words: bool) -> None:
 def _fit(args) -> int:
     "Read, look, train, calibrate, save. Raises `InputError` before long work."
     from medbridge.basics import write_json
+    from medbridge.training.train import check_targets
     output, unfinished = _folders(args)
     m = read_table(args)
     show("\n".join(in_words(m)))
     show(counts(m))
     parts = _parts(m)
+    train = parts["train"]
+    check_targets(train.targets(args.uncertain, args.blank), m.facts.get("source"))
     wanted = _wanted(args, parts)
     _check_unfinished(unfinished, wanted, args.force)
     device = choose_device(args.device)

@@ -151,10 +151,8 @@ def pixels_of(image,                   # path, PIL image, tensor, array (H, W), 
     _check_kind(array, what, scale)
     first = _channels_first(array.shape, what)
     pixels = _unit(array, what, scale)
-    declared = array.dtype.kind == "u"
     if not first: pixels = _one_or_three(pixels)
-    found = Radiograph(pixels, 8*array.dtype.itemsize)
-    if declared: found = _by_rule(found, scale)
+    found = _by_rule(Radiograph(pixels, 8*array.dtype.itemsize), scale)
     if len(found.pixels) == 3 and not (found.pixels == found.pixels[:1]).all(): found.notes.append(COLOUR_NOTE)
     _tell(found.notes, f"given as {what}", told)
     return found.pixels

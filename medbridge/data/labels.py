@@ -110,8 +110,9 @@ VOCABULARY_OF = {"nih": "nih", "mimic-cxr-jpg": "chexpert", "chexpert": "chexper
                  "rsna": "rsna", "covidx": "covidx", "vindr": "vindr", "padchest": "padchest", "odir": "odir",
                  "openi": "openi", "pneumonia": "pneumonia", "tuberculosis": "tuberculosis",
                  "phantom-nih": "nih", "phantom-mimic": "chexpert", "phantom-chexpert": "chexpert",
-                 "phantom-rsna": "rsna", "phantom-covidx": "covidx"}
-_ORDER = {"nih": NIH14, "chexpert": CHEXPERT14, "rsna": RSNA1, "covidx": COVIDX1, "odir": ODIR8}
+                 "phantom-rsna": "rsna", "phantom-covidx": "covidx", "phantom-even": "even"}
+_ORDER = {"nih": NIH14, "chexpert": CHEXPERT14, "rsna": RSNA1, "covidx": COVIDX1, "odir": ODIR8,
+          "even": [*NIH14, "Fracture", "Support Devices", "COVID"]}
 
 # %% ../../nbs/core/data/labels.ipynb #03e3fc88
 _OPENI = {
@@ -135,7 +136,9 @@ _OPENI = {
     "Hemidiaphragm Elevation": "Diaphragm/elevated", "Costophrenic Angle Blunting": "Costophrenic Angle/blunted",
     "Granuloma": "Granuloma;Calcified Granuloma",
 }
-ADDED = {"openi": _OPENI, "pneumonia": {"Pneumonia": "PNEUMONIA"}, "tuberculosis": {"Tuberculosis": "1"}}
+# of the phantom's site on which choices of the method are compared: all that it draws
+_EVEN = {finding: finding for finding in (*NIH14, "Fracture", "Support Devices", "COVID")}
+ADDED = {"openi": _OPENI, "pneumonia": {"Pneumonia": "PNEUMONIA"}, "tuberculosis": {"Tuberculosis": "1"}, "even": _EVEN}
 
 # %% ../../nbs/core/data/labels.ipynb #44b366d9
 def _corrected(path: str, usual):

@@ -23,6 +23,7 @@ from ..mixture.core import Unread, name_list, named, read_each, scale_of, skips,
 from ..mixture.ood import HELD_OUT
 from ..evaluation.calibrate import sigmoid
 from ..data.inputs import check_images, image_list, pixels_of
+from ..data.raster import Radiograph
 from ..data.radiograph import NARROW_NOTE, read_radiograph, tell_notes
 from ..options import known_keywords
 from .picture import (bar, captioned, colour_bar, full_colour, img, likeness_in_words, overlay,
@@ -300,6 +301,9 @@ def _check_own(folder: Path) -> None:
     if not folder.exists(): return
     if folder.is_dir() and (folder/"diagnosis.json").is_file(): return
     if folder.is_dir() and not any(folder.iterdir()): return
+    if not folder.is_dir():
+        raise InputError("A file of that name is there, and a folder is to be written.", folder,
+                         remedy="name a new folder.")
     raise InputError("The folder holds other files, which would be lost.", folder, remedy="name a new folder.")
 
 # %% ../../nbs/core/reading/diagnose.ipynb #782fd0f6
@@ -377,8 +381,13 @@ def _table(model, answer, j: int) -> pd.DataFrame:
     return table
 
 # %% ../../nbs/core/reading/diagnose.ipynb #ab2aa267
+_EXPLAIN = "give a number of labels, such as 3 for the most probable three, or the labels."
+
+
 def _check_explain(explain: int|list[str], labels: list[str]) -> None:
-    "Raise `InputError` for a label that the model does not have."
+    "Raise `InputError` for a label that the model does not have, and for a number of labels that is none."
+    if isinstance(explain, bool) or isinstance(explain, int) and explain < 0:
+        raise InputError(f"explain={explain} says of how many labels no heat map.", remedy=_EXPLAIN)
     if isinstance(explain, int): return
     for label in explain:
         if label not in labels: raise did_you_mean(label, labels, "label")
@@ -449,12 +458,18 @@ def diagnose_each(model,                       # MedBridge
     check_images(images, scale)
     explain = explain if isinstance(explain, int) else name_list(explain)
     _check_explain(explain, model.labels)
+    if batch < 1: raise InputError(f"batch={batch} takes no image.", remedy="give 1 or more.")
     unread = [] if skipped is None else skipped
     heat = _heat(heatmap)
     others = None if beside is None else _Others(model, beside, heat, scale_beside)
     return _each(model, images, explain, drop, heat, batch, skip, unread, scale, others)
 
 # %% ../../nbs/core/reading/diagnose.ipynb #2f7c6b16
+def _as_read(pixels: np.ndarray) -> Radiograph:
+    "Pixels whose notes were taken when they were read."
+    return Radiograph(pixels, 8*pixels.dtype.itemsize)
+
+
 def _each(model, images, explain, drop, heatmap, batch, skip, skipped, scale, others) -> Iterator[Diagnosis]:
     before, lacks, told = len(skipped), gaps(model.facts), []       # type: ignore[var-annotated]
     reader = partial(_read, scale=scale, told=told)
@@ -463,7 +478,7 @@ def _each(model, images, explain, drop, heatmap, batch, skip, skipped, scale, ot
                                  images[at:at + batch], at, skip)
         skipped += unread
         if not read: continue
-        answer = model.predict([pixels for _, (pixels, _) in read],
+        answer = model.predict([_as_read(pixels) for _, (pixels, _) in read],
                                drop=drop)
         for j, (number, (pixels, facts)) in enumerate(read):
             table, image = _table(model, answer, j), images[number]
@@ -499,4 +514,4 @@ def diagnose(model,                            # MedBridge
 def _heat(given: Callable|None) -> Callable:
     if given is not None: return given
     from medbridge.reading.explain import heatmap
-    return heatmap
+    return lambda model, pixels, label: heatmap(model, _as_read(pixels), label)

@@ -324,13 +324,16 @@ def interval_plot(table,                   # DataFrame with columns value, low, 
 def point_plot(points: dict[str, np.ndarray], # name -> (n, 2)
                x: str, y: str,                # names of the axes
               ):
-    "A matplotlib figure of groups of points."
-    drawn, ((ax,),) = figure(1, 1, 3.4)
-    for (name, place), colour in zip(points.items(), COLOURS):
-        ax.scatter(*place.T, s=12, alpha=0.7, color=colour, label=plot_text(name))
-    ax.set_xlabel(x, fontsize=9)
-    ax.set_ylabel(y, fontsize=9)
-    drawn.legend(loc="outside upper left", ncols=4, fontsize=9, frameon=False)
+    "A matplotlib figure of groups of points, each in a panel of its own over all others in grey."
+    drawn, (axes,) = figure(1, len(points), 2.6)
+    every = np.concatenate(list(points.values()))
+    for ax, (name, place), colour in zip(axes, points.items(), COLOURS):
+        ax.scatter(*every.T, s=5, color="0.85")
+        ax.scatter(*place.T, s=7, color=colour)
+        ax.set_title(plot_text(name), fontsize=9)
+        ax.set_xlabel(x, fontsize=9)
+        ax.label_outer()
+    axes[0].set_ylabel(y, fontsize=9)
     return drawn
 
 # %% ../../nbs/core/reading/picture.ipynb #fa000010

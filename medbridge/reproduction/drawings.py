@@ -138,15 +138,16 @@ def in_domain(table: pd.DataFrame,   # dataset, method, value, low, high, verdic
     return fig
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0040
-def cross_panels(macro: pd.DataFrame, # of cross-domain: source, dataset, method, value, low, high
+def cross_panels(macro: pd.DataFrame, # of cross-domain: source, dataset, method, value, low, high, n_pos (labels)
                  gains: pd.DataFrame, # train, test, against, method, gain, low, high, verdict
                 ) -> pd.DataFrame: # as `cross_domain` draws it
     "The cells of three panels: MedBridge, and its gain over each of the others."
-    own = macro[macro.method == "MedBridge"].assign(panel="MedBridge, macro AUROC",
-                                                    verdict=None)
+    own = macro[macro.method == "MedBridge"].rename(columns=dict(n_pos="labels"))
+    own = own.assign(panel="MedBridge, macro AUROC", verdict=None)
     renamed = gains.rename(columns=dict(train="source", test="dataset", gain="value"))
     each = [own, *(rows.assign(panel=f"gain over {name}") for name, rows in renamed.groupby("against", sort=False))]
-    return pd.concat(each)[["panel", "source", "dataset", "value", "low", "high", "verdict", "method"]]
+    whole = pd.concat(each).astype(dict(labels="Int64"))
+    return whole[["panel", "source", "dataset", "value", "low", "high", "verdict", "method", "labels"]]
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0015
 def _cells(ax, rows: pd.DataFrame, panel: str, sources: list[str], targets: list[str]) -> None:
@@ -172,6 +173,8 @@ def _cells(ax, rows: pd.DataFrame, panel: str, sources: list[str], targets: list
 def _cell(ax, at: tuple[int, int], row, verdict: str, ink: str) -> None:
     "One cell: the value and its interval; verdict: empty where nothing was compared."
     around = f"[{row.low:.2f}, {row.high:.2f}]" if np.isfinite(row.low) else "few patients"
+    labels = getattr(row, "labels", None)         # older files have none
+    if pd.notna(labels): around += f"\n{labels:.0f} label" + "s"*(labels > 1)
     value = f"{row.value:+.2f}" if verdict else f"{row.value:.2f}"
     look = marks.lettering(verdict) if verdict else {}
     ax.text(*at, value,
@@ -181,7 +184,7 @@ def _cell(ax, at: tuple[int, int], row, verdict: str, ink: str) -> None:
             ha="center", va="top", fontsize=LABEL, color=ink)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0014
-def cross_domain(table: pd.DataFrame, # panel, source, dataset, value, low, high, verdict, method
+def cross_domain(table: pd.DataFrame, # panel, source, dataset, value, low, high, verdict, method, labels
                  simulated=False, images: Images = {},
                 ): # matplotlib figure
     "MedBridge by training and test site, and its gains over two others."
@@ -210,6 +213,7 @@ def _read_cells(ax) -> None:
     about = dict(transform=ax.transAxes, fontsize=8.5)
     for k, (words, verdict) in enumerate(lines): ax.text(0.1, 0.7 - 0.16*k, words, **about, **marks.lettering(verdict))
     ax.text(0.1, 0.22, "columns as below; in brackets: 95 % CI", **about)
+    ax.text(0.1, 0.06, "labels: those that both sites define", **about)
 
 # %% ../../nbs/core/reproduction/drawings.ipynb #e0de0018
 def best_of_families(rows: pd.DataFrame) -> list[str]: # rows of one site

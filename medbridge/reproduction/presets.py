@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['EMBEDDED', 'TOWERS', 'PHANTOM', 'REAL', 'BOXED', 'CLIP', 'SIGLIP2', 'BIOMEDCLIP', 'MEDSIGLIP', 'LAION', 'LLAVA',
            'QWEN', 'MEDGEMMA', 'FAMILIES', 'COMPARED', 'NAMED', 'FROZEN', 'PROMPTED', 'TUNED', 'TOWERED', 'CONTROLS',
-           'LEAK', 'CARDS', 'GRID', 'SHORT', 'FEW', 'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER', 'PRESETS', 'FREE',
-           'UNGATED', 'OPEN', 'SAME_STORE', 'RADIOGRAPHS', 'MORE', 'KNOWN', 'FETCH', 'EXAMPLES', 'MOST_BASIC',
+           'LEAK', 'CARDS', 'GRID', 'SHORT', 'SAME_STORE', 'FEW', 'CHECK', 'SMOKE', 'EARNEST', 'EXAMPLE', 'PAPER',
+           'PRESETS', 'FREE', 'UNGATED', 'OPEN', 'RADIOGRAPHS', 'MORE', 'KNOWN', 'FETCH', 'EXAMPLES', 'MOST_BASIC',
            'in_words', 'Preset', 'Card', 'vlms', 'preset', 'select', 'folder_name', 'load', 'notes', 'load_fundus',
            'require', 'missing', 'without', 'as_read', 'not_there', 'left_out']
 
@@ -88,7 +88,7 @@ class Preset(_Shown):
     memory_mb: int = 3000      # for each computing job
     phantom: str = "v1"        # version of CXR-Phantom
     sizes: dict[str, int] = field(default_factory=dict) # images of simulated sites that have another number
-    training_draws: int = 0    # seed s trains on draw s of so many disjoint ones (0: all train on the same patients)
+    training_draws: int = 0    # on studied sites seed s trains on draw s of so many disjoint ones (0: on all patients)
     folds: int = 0             # seed s tests fold s % folds of draw s // folds, by patient (0: the set's own test part)
     least: int = 1             # positives and negatives that a label needs to count in a macro mean
     pictures: bool = True      # may artefacts and figures hold images?
@@ -121,8 +121,11 @@ class Preset(_Shown):
     def repeats(self, ranked=False) -> str: # ranked: are scores of several folds compared by their ranks?
         "How often a test image is answered for, in words."
         n = len(self.partitions)
-        if self.training_draws: return f"{n} of {self.training_draws} disjoint draws of the training patients"
-        if not self.folds: return f"{n} seed{'s' if n != 1 else ''}"
+        seeds = f"{n} seed{'s' if n != 1 else ''}"
+        if self.training_draws:
+            own = f"each with its own of {self.training_draws} disjoint draws of the training patients"
+            return f"{seeds}, on {_with_commas(self.studied)} {own}"
+        if not self.folds: return seeds
         tested = len({seed % self.folds for seed in self.seeds})
         draws = f"{n} draw{'s' if n != 1 else ''}"
         by_rank = ", scores as ranks in their fold" if ranked else ""
@@ -131,7 +134,7 @@ class Preset(_Shown):
 # %% ../../nbs/core/reproduction/presets.ipynb #3407b4db
 PHANTOM = ("phantom-mimic", "phantom-chexpert", "phantom-nih", "phantom-rsna", "phantom-covidx")
 REAL = ("mimic-cxr-jpg", "chexpert-plus", "nih", "rsna", "covidx")
-BOXED = (*PHANTOM, "nih") # data sets that say where findings are: masks of the phantom, boxes of ChestX-ray14
+BOXED = (*PHANTOM, "phantom-even", "nih") # data sets that say where findings are: masks of the phantom, boxes of ChestX-ray14
 CLIP = "openai/clip-vit-large-patch14"
 SIGLIP2 = "google/siglip2-base-patch16-256"
 BIOMEDCLIP = "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
@@ -217,6 +220,11 @@ GRID = dict(
     n_experts=(3, 2, 1),
 )
 SHORT = {name: values[-2:] if name == "n_experts" else values[:2] for name, values in GRID.items()}
+SAME_STORE = dict(
+    n_views=(5, 1), queries=("read", "blind"), query_start=("labels", "random"),
+    routing=("label", "uniform", "best"), start=("ridge", "random"), gradient=(True, False),
+    configuration=("default", "paper"), n_experts=(len(TOWERS), 1),
+)
 FEW = dict(n_views=(3, 1), queries=("read", "blind"),
            routing=("label", "uniform"), configuration=("default", "paper"))
 
@@ -238,13 +246,13 @@ SMOKE = Preset(
     fractions=(0.1, 1.0), grid=SHORT, study_epochs=5,
 )
 EARNEST = Preset(
-    "embedded", PHANTOM, TOWERS,
-    n_images=800, size=512, seeds=(0, 1, 2), resamples=2000,
-    n_views=5, n_queries=4, epochs=10, trials=2, tuned_images=None, tuned_epochs=10,
+    "embedded", (*PHANTOM, "phantom-even"), TOWERS, phantom="v2", sizes={"phantom-even": 5300},
+    n_images=500, size=512, seeds=(0, 1, 2, 3, 4), training_draws=5, resamples=2000, least=10,
+    n_views=5, n_queries=4, epochs=10, trials=1, tuned_images=None, tuned_epochs=10,
     methods=(*FROZEN, "CoOp", "KgCoOp", "BiomedCoOp", "MaPLe", *TUNED[:-1], *CONTROLS, LEAK),
-    studied=("phantom-nih",), sources=PHANTOM[:4], draws=3, grid=GRID,
-    study_images=300, study_epochs=6, memory_mb=6000, families=TOWERS,
-    untrained=("CoCoOp", "supervised CNN"), tuned_on=("tinysiglip-radio",), tuned_sites=("phantom-nih",),
+    studied=("phantom-even",), sources=PHANTOM[:4], fractions=(0.1, 0.3, 1.0), grid=SAME_STORE,
+    study_epochs=3, memory_mb=6000, families=TOWERS,
+    untrained=("CoCoOp", "supervised CNN"), tuned_on=("tinysiglip-radio",), tuned_sites=("phantom-even",),
 )
 
 # %% ../../nbs/core/reproduction/presets.ipynb #5c9f8fb7
@@ -277,11 +285,6 @@ OPEN = replace(
 PRESETS["open"] = OPEN
 
 # %% ../../nbs/core/reproduction/presets.ipynb #f52407ef
-SAME_STORE = dict(
-    n_views=(5, 1), queries=("read", "blind"), query_start=("labels", "random"),
-    routing=("label", "uniform", "best"), start=("ridge", "random"), gradient=(True, False),
-    configuration=("default", "paper"), n_experts=(len(TOWERS), 1),
-)
 _OF_OTHERS = ("cross_domain", "domain_shift", "unseen_labels", "fundus", "table_published", "figure_domain_shift",
               "table_cross_domain", "table_unseen_labels", "table_fundus")
 RADIOGRAPHS = Preset(
@@ -483,7 +486,7 @@ def load(chosen: Preset, site: str,
         options = dict(n=chosen.sizes.get(site, chosen.n_images), size=chosen.size, version=chosen.phantom)
     manifest = datasets.load(site, **options)
     if chosen.folds: return _tested_fold(chosen, manifest, seed)
-    if chosen.training_draws and seed is not None:
+    if chosen.training_draws and site in chosen.studied and seed is not None:
         from medbridge.data.splits import training_draw
         return training_draw(manifest, seed % chosen.training_draws, chosen.training_draws)
     if _parts(chosen.name)[0] != "example" or manifest.stand_in: return manifest
