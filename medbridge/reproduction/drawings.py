@@ -707,7 +707,7 @@ def _worded(facts: dict, words: str) -> dict[str, Any]:
     old = facts.get("how")
     if old: return dict(facts, how=words,
                         caption=facts["caption"].replace(old, words))
-    told = [*facts.get("notes", {}).values(), *([report.STAND_IN] if facts["stand_in"] else [])]
+    told = [*facts.get("notes", {}).values(), *report.stood_in(facts)]
     behind = next((facts["caption"].index(note) for note in told if note in facts["caption"]), len(facts["caption"]))
     caption = facts["caption"]
     parts = (caption[:behind].strip(), words, caption[behind:].strip())

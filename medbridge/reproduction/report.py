@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['STAND_IN', 'METHOD_COLOURS', 'FAMILY', 'TABLE', 'PNG_MOST', 'SVG_MOST', 'FIGURE', 'NOT_RUN', 'KINDS', 'COMMITTED',
-           'MAIN', 'FIVE', 'PAGE', 'method_colour', 'style', 'figure_provenance', 'in_cell', 'to_markdown', 'to_latex',
-           'save_table', 'save_facts', 'fit_png', 'save_figure', 'save_pictures', 'keeps_svg', 'absent', 'left_out',
-           'with_reasons', 'Sheet', 'entries', 'parameters_in_words', 'caption_alone', 'noted_in', 'page_of',
-           'main_figures', 'gallery', 'parted', 'shown_by', 'paper', 'forest', 'reliability', 'roc']
+           'MAIN', 'FIVE', 'PAGE', 'stand_in', 'stood_in', 'method_colour', 'style', 'figure_provenance', 'in_cell',
+           'to_markdown', 'to_latex', 'save_table', 'save_facts', 'fit_png', 'save_figure', 'save_pictures',
+           'keeps_svg', 'absent', 'left_out', 'with_reasons', 'Sheet', 'entries', 'parameters_in_words',
+           'caption_alone', 'noted_in', 'page_of', 'main_figures', 'gallery', 'parted', 'shown_by', 'paper', 'forest',
+           'reliability', 'roc']
 
 # %% ../../nbs/core/reproduction/report.ipynb #d5f2526a
 import base64, html, importlib, io, json
@@ -21,11 +22,23 @@ from ..basics import InputError, atomic_path, fingerprint, write_json
 from ..markup import (
     html_table, latex, latex_row, md, md_cells, md_code, md_prose, md_row, save_csv)
 from ..data.raster import few_colours
+from ..phantom.benchmark import VERSIONS
+from . import presets
 from .artefacts import Artefact, Run, find, git_commit, project_root
 from .conclusions import Sentence, sentences
 
 # %% ../../nbs/core/reproduction/report.ipynb #6b3d0777
-STAND_IN = "Stand-in data (CXR-Phantom v1, simulated) and small stand-in experts: not a clinical result."
+def stand_in(version="v1") -> str: # of CXR-Phantom
+    "The sentence below every table and figure of simulated data."
+    return f"Stand-in data (CXR-Phantom {version}, simulated) and small stand-in experts: not a clinical result."
+
+
+def stood_in(facts: dict) -> list[str]: # facts: of a table or figure
+    "The sentences of that kind that its caption has."
+    return [words for words in map(stand_in, VERSIONS) if words in facts.get("caption", "")]
+
+
+STAND_IN = stand_in()
 
 METHOD_COLOURS = {
     "MedBridge": "#0173b2", "zero-shot": "#949494", "linear probe": "#de8f05", "uniform ensemble": "#029e73",
@@ -69,17 +82,23 @@ def figure_provenance(notebook: str,             # name of the notebook that dre
                      ) -> dict[str, Any]:
     "What a figure or table was made from; stand-in and credentialed data are carried over from its artefacts."
     sources = [a.provenance for a in artefacts]
-    stand_in = any(s["stand_in"] for s in sources)
     notes = _merged([s for s in sources if "notes" in s], "notes")
-    said = [caption, *([how] if how else []), *notes.values(), *([STAND_IN] if stand_in else [])]
+    simulated = map(stand_in, _versions([s for s in sources if s["stand_in"]]))
+    said = [caption, *([how] if how else []), *notes.values(), *simulated]
     noted = (dict(how=how) if how else {}) | (dict(notes=notes) if notes else {})
     return dict(notebook=notebook, **noted, caption=" ".join(said), commit=git_commit(),
-                stand_in=stand_in, credentialed=any(s["credentialed"] for s in sources),
+                stand_in=any(s["stand_in"] for s in sources), credentialed=any(s["credentialed"] for s in sources),
                 parameters=[s["parameters"] for s in sources],
                 versions=sources[0]["versions"] if sources else {}, data=_merged(sources, "data"),
                 experts=_merged(sources, "experts"),)
 
 # %% ../../nbs/core/reproduction/report.ipynb #3ca73965
+def _versions(simulated: list[dict]) -> list[str]:
+    "Versions of CXR-Phantom behind simulated sources, by their presets; the first where no preset is named."
+    named = [s["parameters"].get("preset") for s in simulated]
+    return sorted({presets.preset(name).phantom if name else "v1" for name in named})
+
+
 def _merged(sources: list[dict], key: str) -> dict:
     merged: dict = {}
     for s in sources: merged.update(s[key])
@@ -370,8 +389,9 @@ def noted_in(found: list[tuple[Path, dict]]) -> list[str]: # of `entries`
     told: dict[str, None] = {}
     for _, facts in found:
         told |= dict.fromkeys(facts.get("notes", {}).values())
-    simulated = any(facts.get("stand_in") for _, facts in found)
-    return [*told, *([STAND_IN] if simulated else [])]
+    simulated = dict.fromkeys(words for _, facts in found for words in stood_in(facts))
+    marked = any(facts.get("stand_in") for _, facts in found)
+    return [*told, *(simulated or [STAND_IN]*marked)]
 
 
 def page_of(folder: str|Path # figures of one preset
