@@ -34,7 +34,7 @@ def settings(version=benchmark.VERSION) -> dict:
     if version != "v1": found["even_split"] = benchmark.EVEN_SPLIT
     return found
 
-
+# %% ../../nbs/core/phantom/calibration.ipynb #944b9528
 def _miniature(site: str, index: int, version=benchmark.VERSION) -> list:
     "An image at 128 px, as 8 x 8 means to three decimals."
     pixels = benchmark.render(site, 0, index, 128, masks=False, version=version).pixels

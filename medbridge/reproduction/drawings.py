@@ -173,7 +173,7 @@ def _cells(ax, rows: pd.DataFrame, panel: str, sources: list[str], targets: list
 def _cell(ax, at: tuple[int, int], row, verdict: str, ink: str) -> None:
     "One cell: the value and its interval; verdict: empty where nothing was compared."
     around = f"[{row.low:.2f}, {row.high:.2f}]" if np.isfinite(row.low) else "few patients"
-    labels = getattr(row, "labels", None)         # older files have none
+    labels: Any = getattr(row, "labels", None)    # older files have none
     if pd.notna(labels): around += f"\n{labels:.0f} label" + "s"*(labels > 1)
     value = f"{row.value:+.2f}" if verdict else f"{row.value:.2f}"
     look = marks.lettering(verdict) if verdict else {}

@@ -40,6 +40,7 @@ def stood_in(facts: dict) -> list[str]: # facts: of a table or figure
 
 STAND_IN = stand_in()
 
+# %% ../../nbs/core/reproduction/report.ipynb #6b3d0778
 METHOD_COLOURS = {
     "MedBridge": "#0173b2", "zero-shot": "#949494", "linear probe": "#de8f05", "uniform ensemble": "#029e73",
     "controls": "#cc78bc", "adapters": "#ca9161", "prompts": "#56b4e9", "tuned towers": "#d55e00",
@@ -98,7 +99,7 @@ def _versions(simulated: list[dict]) -> list[str]:
     named = [s["parameters"].get("preset") for s in simulated]
     return sorted({presets.preset(name).phantom if name else "v1" for name in named})
 
-
+# %% ../../nbs/core/reproduction/report.ipynb #3ca73966
 def _merged(sources: list[dict], key: str) -> dict:
     merged: dict = {}
     for s in sources: merged.update(s[key])

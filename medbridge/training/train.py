@@ -43,7 +43,7 @@ def check_targets(targets: np.ndarray, # (n, Y) 1, 0, NaN
         remedy = "check the label columns."
         raise InputError("All observed training labels are equal: there is nothing to learn.", source, remedy=remedy)
 
-
+# %% ../../nbs/core/training/train.ipynb #5a009fd5
 def _training_targets(model: Mixture, train: Manifest) -> np.ndarray: # (n, Y) 1, 0, NaN
     "Targets under the model's policies. Raises `InputError` as `check_targets`."
     c = model.config
