@@ -206,7 +206,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--screenshots", type=Path, help="folder for pictures")
-    parser.add_argument("--seconds", type=float, default=420, help="at most for one notebook (default: 420)")
+    parser.add_argument("--seconds", type=float, default=1200, help="at most for one notebook (default: 1200)")
     parser.add_argument("--only-notebooks", action="store_true", help="leave the explorers out")
     parser.add_argument("--without-tutorials", action="store_true", help="the explorers alone")
     return parser.parse_args()

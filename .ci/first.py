@@ -32,7 +32,7 @@ LONG = {"make reproduce": "a batch of notebooks takes many minutes, and the one 
 SERVES = {"make lab": "api/contents/nbs/tutorials"}   # what answers there, below the address that is printed
 SHELLS, PYTHONS, OTHERS = ("sh", "bash"), ("python",), ("bibtex", "yaml", "text")
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.M | re.S)
-LIMIT = dict(seconds=300, long=3*3600)
+LIMIT = dict(seconds=900, long=3*3600)
 
 
 # what is printed

@@ -165,9 +165,9 @@ def write_notebook(path: Path, sources: list[str]) -> None:
 def start(page, server: Server, path: Path) -> None:
     "Open a notebook in JupyterLab and run all cells from the menu."
     page.goto(server.url(f"doc/tree/{urllib.parse.quote(path.name)}"))
-    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=300_000)
     # cells that are run before the kernel is there would be lost
-    page.get_by_text(re.compile(r"\| Idle$")).first.wait_for(timeout=120_000)
+    page.get_by_text(re.compile(r"\| Idle$")).first.wait_for(timeout=300_000)
     page.locator(".lm-MenuBar-item", has_text=re.compile("^Run$")).click()
     page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
 

@@ -174,7 +174,7 @@ def _cell(ax, at: tuple[int, int], row, verdict: str, ink: str) -> None:
     "One cell: the value and its interval; verdict: empty where nothing was compared."
     around = f"[{row.low:.2f}, {row.high:.2f}]" if np.isfinite(row.low) else "few patients"
     labels: Any = getattr(row, "labels", None)    # older files have none
-    if pd.notna(labels): around += f"\n{labels:.0f} label" + "s"*(labels > 1)
+    if pd.notna(labels): around += f"\n{labels:.0f} label{'s' if labels > 1 else ''}"
     value = f"{row.value:+.2f}" if verdict else f"{row.value:.2f}"
     look = marks.lettering(verdict) if verdict else {}
     ax.text(*at, value,
